@@ -1,0 +1,1 @@
+"""TradeSense: broker exports in, trades and insight out."""

