@@ -1,0 +1,44 @@
+"""All tables, by their names."""
+
+from tradesense.db.tables.accounts import accounts, books, instrument_aliases, instruments
+from tradesense.db.tables.identity import Role, audit, idempotency, sessions, users
+from tradesense.db.tables.imports import ImportStatus, files, imports, mappings
+from tradesense.db.tables.journal import annotation_tags, annotations, journal_entries, playbooks, tags
+from tradesense.db.tables.ledger import (
+    cash_movements,
+    cash_sources,
+    execution_sources,
+    executions,
+    segments,
+    trades,
+)
+from tradesense.db.tables.schema import FOREVER, metadata
+
+__all__ = [
+    "FOREVER",
+    "ImportStatus",
+    "Role",
+    "accounts",
+    "annotation_tags",
+    "annotations",
+    "audit",
+    "books",
+    "cash_movements",
+    "cash_sources",
+    "execution_sources",
+    "executions",
+    "files",
+    "idempotency",
+    "imports",
+    "instrument_aliases",
+    "instruments",
+    "journal_entries",
+    "mappings",
+    "metadata",
+    "playbooks",
+    "segments",
+    "sessions",
+    "tags",
+    "trades",
+    "users",
+]
