@@ -1,0 +1,1 @@
+"""Login sessions: opaque tokens of which only a hash is kept."""
