@@ -19,9 +19,12 @@ class Side(StrEnum):
 class ExecutionKind(StrEnum):
     """Why a quantity changed hands.
 
-    `EXPIRY` closes at 0. `ASSIGNMENT` and `EXERCISE` close the option at 0 (the underlying's leg is a `TRADE`).
-    `TRANSFER` brings a position in at a given cost (its price), or takes it out at its own cost, realising nothing.
-    `SPLIT` multiplies the open quantity by `quantity` and divides its prices by it; its side and price mean nothing.
+    `EXPIRY` closes at 0, whatever its side and price say. `ASSIGNMENT` and `EXERCISE` close the option so, too (the
+    underlying's leg is a `TRADE`).
+    `TRANSFER` against the open position takes it out at its own cost, realising no gross. Any other brings a position
+    in at a given cost, its price; but a sale at price 0 never opens a short: it withdraws what nobody saw come in.
+    `SPLIT` makes `quantity` of every `price` open units (1 for 15: quantity 1, price 15; a price of 0 counts as 1)
+    and leaves their value alone; its side means nothing.
     """
 
     TRADE = "trade"

@@ -44,7 +44,27 @@ def exact() -> Iterator[None]:
 
 def share(total: Decimal, part: Decimal, whole: Decimal) -> Decimal:
     """`total x part / whole`, cut towards zero to 1e-12; the caller gives the last share what remains."""
-    return _ROUNDING.divide(_ROUNDING.multiply(total, part), whole).quantize(SHARE_QUANTUM, ROUND_DOWN, _ROUNDING)
+    if not total:
+        return ZERO
+    cut = _ROUNDING.divide(_ROUNDING.multiply(total, part), whole).quantize(SHARE_QUANTUM, ROUND_DOWN, _ROUNDING)
+    return cut.normalize(_ROUNDING)
+
+
+def quotient(value: Decimal, quantity: Decimal) -> Decimal | None:
+    """`value / quantity`, or None where that is no finite decimal of at most 60 digits."""
+    try:
+        return _EXACT.divide(value, quantity)
+    except Inexact:
+        return None
+
+
+def scaled(total: Decimal, part: Decimal, whole: Decimal) -> Decimal:
+    """`total x part / whole`, exact where `part / whole` is a finite decimal, else cut like a share.
+
+    For one `part` and `whole` it never falls as `total` rises.
+    """
+    ratio = quotient(part, whole)
+    return share(total, part, whole) if ratio is None else _EXACT.multiply(total, ratio)
 
 
 def average(value: Decimal, quantity: Decimal) -> Decimal:

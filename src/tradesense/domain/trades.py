@@ -3,12 +3,28 @@
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple, NewType
+from hashlib import blake2b
+from typing import Final, NamedTuple, NewType
 from uuid import UUID
 
 from tradesense.domain.executions import ExecutionId
 
 TradeId = NewType("TradeId", UUID)
+
+
+_TIME_BITS: Final = 0xFFFF_FFFF_FFFF << 80
+_VERSION_AND_VARIANT: Final = 7 << 76 | 2 << 62
+_HASHED_BITS: Final = ~(_TIME_BITS | 0xF << 76 | 0x3 << 62)
+
+
+def trade_id(anchor: ExecutionId) -> TradeId:
+    """The id of the trade that this execution opens: a UUIDv7 of the same time, its other 74 bits a hash.
+
+    The layout is RFC 9562, section 5.7. An execution opens one trade at most, so the id is the trade's own, and a
+    rebuild gives it again.
+    """
+    digest = int.from_bytes(blake2b(anchor.bytes, digest_size=16).digest(), "big")
+    return TradeId(UUID(int=anchor.int & _TIME_BITS | _VERSION_AND_VARIANT | digest & _HASHED_BITS))
 
 
 class Direction(StrEnum):
@@ -21,7 +37,8 @@ class Direction(StrEnum):
 class Realisation(NamedTuple):
     """What one exit fill realised of one trade, dated at the exit.
 
-    `costs` are the exit's own and the share of the entry costs that belongs to what was closed.
+    `quantity` is what the fill closed, in the units of its day (later splits leave it alone). `costs` are the exit's
+    own and the share of the entry costs that belongs to what was closed.
     """
 
     execution_id: ExecutionId
