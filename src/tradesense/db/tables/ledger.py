@@ -13,9 +13,10 @@ from sqlalchemy import (
     Table,
     Text,
     column,
+    text,
 )
 
-from tradesense.db.tables.schema import GenerationColumns, live, metadata, optional
+from tradesense.db.tables.schema import GenerationColumns, index_of_the_dead, live, metadata, optional
 from tradesense.db.types import ExactDecimal, Identifier, UtcDateTime, Word, real_twin
 from tradesense.domain.executions import ExecutionKind, Side
 from tradesense.domain.trades import Direction
@@ -70,7 +71,7 @@ class CashMovementColumns(GenerationColumns):
     at = Column(UtcDateTime, nullable=False)
     local_time = Column(Text, nullable=False)
     zone = Column(Text, nullable=False)
-    description = Column(Text, nullable=False, server_default="")
+    description = Column(Text, nullable=False, server_default=text("''"))
 
 
 class CashSourceColumns(GenerationColumns):
@@ -140,6 +141,7 @@ executions = Table(
     ),
     Index("ix_executions_book", "book_id", "order_key"),
     Index("ix_executions_at", "account_id", "at", "id"),
+    index_of_the_dead("executions"),
 )
 execution_sources = Table(
     "execution_sources",
@@ -147,6 +149,7 @@ execution_sources = Table(
     ExecutionSourceColumns,
     PrimaryKeyConstraint("import_id", "execution_id", "born"),
     Index("ix_execution_sources_execution", "execution_id"),
+    index_of_the_dead("execution_sources"),
     sqlite_with_rowid=False,
 )
 cash_movements = Table(
@@ -163,6 +166,7 @@ cash_movements = Table(
         postgresql_where=live(),
     ),
     Index("ix_cash_movements_at", "account_id", "at", "id"),
+    index_of_the_dead("cash_movements"),
 )
 cash_sources = Table(
     "cash_sources",
@@ -170,6 +174,7 @@ cash_sources = Table(
     CashSourceColumns,
     PrimaryKeyConstraint("import_id", "cash_id", "born"),
     Index("ix_cash_sources_cash", "cash_id"),
+    index_of_the_dead("cash_sources"),
     sqlite_with_rowid=False,
 )
 segments = Table(
@@ -178,6 +183,7 @@ segments = Table(
     SegmentColumns,
     PrimaryKeyConstraint("book_id", "ordinal", "born"),
     Index("ix_segments_account", "account_id"),
+    index_of_the_dead("segments"),
 )
 trades = Table(
     "trades",
@@ -188,4 +194,5 @@ trades = Table(
     Index("ix_trades_opened", "account_id", "opened_at", "id"),
     Index("ix_trades_closed", "account_id", "closed_at", "id"),
     Index("ix_trades_net", "account_id", "net_sort", "id"),
+    index_of_the_dead("trades"),
 )

@@ -2,7 +2,7 @@
 
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import BigInteger, Column, ForeignKey, MetaData, TypedColumns, literal_column
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, MetaData, TypedColumns, literal_column
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import TypeEngine
 
@@ -40,3 +40,9 @@ class GenerationColumns(TypedColumns):
 def live() -> ColumnElement[bool]:
     """The condition of partial indexes over rows that nothing has replaced yet."""
     return literal_column("died") == literal_column(str(FOREVER))
+
+
+def index_of_the_dead(table: str) -> Index:
+    """Finds what a newer generation has replaced; costs a living row nothing."""
+    dead = literal_column("died") < literal_column(str(FOREVER))
+    return Index(f"ix_{table}_dead", "account_id", "died", sqlite_where=dead, postgresql_where=dead)

@@ -1,0 +1,99 @@
+"""The database: connections to read and to write with, one transaction each, committed once at the edge."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from typing import Any, Final, NewType
+
+from sqlalchemy import URL, event, make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+ReadConnection = NewType("ReadConnection", AsyncConnection)
+"""A read-only transaction: one snapshot, however many statements."""
+
+WriteConnection = NewType("WriteConnection", ReadConnection)
+"""A writing transaction; it may read, too. Whoever opened it commits, nobody beneath does."""
+
+_DRIVERS: Final = {
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+    "sqlite": "sqlite+aiosqlite",
+}
+_PRAGMAS: Final = (
+    "PRAGMA busy_timeout = 10000",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA temp_store = MEMORY",
+)
+
+
+def database_url(text: str) -> URL:
+    """The URL with the driver that this program uses; raises ValueError for a database it does not speak to.
+
+    Takes `postgres://` and `postgresql://` as hosting services hand them out, and `sqlite:///path`.
+    """
+    url = make_url(text)
+    driver = _DRIVERS.get(url.get_backend_name())
+    if driver is None:
+        raise ValueError(f"{url.get_backend_name()} is no database this program speaks to: use sqlite or postgresql")
+    return url.set(drivername=driver)
+
+
+class Database:
+    """One database, SQLite or PostgreSQL. Nothing is opened before the first use; `close` closes everything.
+
+    SQLite has one writer, so writers queue here, in the order in which they came, and a short one waits for one
+    other at most; readers never wait (WAL).
+    """
+
+    def __init__(self, url: str | URL, *, pool_size: int = 5) -> None:
+        self.url = database_url(url) if isinstance(url, str) else url
+        if self.url.get_backend_name() == "sqlite":
+            self._reader = _sqlite(self.url, "BEGIN", pool_size, "PRAGMA query_only = ON")
+            self._writer = _sqlite(self.url, "BEGIN IMMEDIATE", 1, "PRAGMA cache_size = -16384")
+            self._turn: AbstractAsyncContextManager[Any] = asyncio.Lock()
+        else:
+            self._writer = create_async_engine(self.url, pool_size=pool_size, max_overflow=pool_size)
+            self._reader = self._writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            self._turn = nullcontext()
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self.url.get_backend_name()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[ReadConnection]:
+        """A read-only transaction that sees one state of the database throughout."""
+        async with self._reader.connect() as connection:
+            yield ReadConnection(connection)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[WriteConnection]:
+        """A writing transaction: committed where the block ends, rolled back where it raises."""
+        async with self._turn, self._writer.begin() as connection:
+            yield WriteConnection(ReadConnection(connection))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._reader.dispose()
+        await self._writer.dispose()
+
+
+def _sqlite(url: URL, begin: str, pool_size: int, *pragmas: str) -> AsyncEngine:
+    engine = create_async_engine(url, pool_size=pool_size, max_overflow=0)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own
+        connection.isolation_level = None  # the driver begins nothing by itself; `begin` below does
+        cursor = connection.cursor()
+        for pragma in (*_PRAGMAS, *pragmas):
+            cursor.execute(pragma)
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def start(connection: Any) -> None:  # noqa: ANN401 - a synchronous connection, typed Any by the event
+        connection.exec_driver_sql(begin)
+
+    return engine
