@@ -1,6 +1,7 @@
 """Matching: the executions of one book become trades, flat to flat, by FIFO, LIFO or average cost."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal, DecimalException
 from enum import StrEnum
@@ -106,6 +107,15 @@ def segments(trades: Iterable[Trade], target: int = SEGMENT_EXECUTIONS) -> Itera
         yield segment
 
 
+@contextmanager
+def _exact_or_refused() -> Iterator[None]:
+    try:
+        with exact():
+            yield
+    except DecimalException as error:
+        raise NotExact("the book's quantities and prices have too many digits to be added up exactly") from error
+
+
 class _Book:
     """The state of a book between two executions."""
 
@@ -125,17 +135,14 @@ class _Book:
         A decimal context belongs to the thread: a batch at a time, it never reaches those who consume the trades.
         """
         self._closed = []
-        try:
-            with exact():
-                for execution in batch:
-                    self._apply(execution)
-        except DecimalException as error:
-            raise NotExact("the book's quantities and prices have too many digits to be added up exactly") from error
+        with _exact_or_refused():
+            for execution in batch:
+                self._apply(execution)
         return self._closed
 
     def unfinished(self) -> Trade | None:
         """The trade that is open, if one is."""
-        with exact():
+        with _exact_or_refused():
             return self._position.trade(None) if self._position is not None else None
 
     def _apply(self, execution: Execution) -> None:
