@@ -1,0 +1,113 @@
+"""What `doctor` looks at: each check gives findings, and a finding that is not good says how to mend it."""
+
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from enum import StrEnum
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Final, NamedTuple
+
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from tradesense.db.engine import Database, ReadConnection
+from tradesense.db.migrations import configuration
+
+_SCARCE: Final = 2 << 30
+_FULL: Final = 256 << 20
+_GIB: Final = 1 << 30
+
+
+class State(StrEnum):
+    """How a finding stands; only `BAD` makes `doctor` fail."""
+
+    GOOD = "good"
+    FAIR = "fair"
+    BAD = "bad"
+
+
+class Finding(NamedTuple):
+    """One thing looked at: its name, what was found, and what to do where it is not good."""
+
+    subject: str
+    state: State
+    found: str
+    mend: str = ""
+
+
+def disk(data_dir: Path) -> Iterator[Finding]:
+    """Whether the folder of files takes a file, and how much room its disk has."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=data_dir, prefix=".doctor-"):
+            pass
+    except OSError as error:
+        mend = "make the folder writable for this user, or point TRADESENSE_DATA_DIR at one that is"
+        yield Finding("data folder", State.BAD, f"{data_dir}: {error.strerror}", mend)
+        return
+    yield Finding("data folder", State.GOOD, f"{data_dir} is writable")
+    yield room(shutil.disk_usage(data_dir).free)
+
+
+def room(free: int) -> Finding:
+    """What `free` bytes on the disk mean."""
+    state = State.BAD if free < _FULL else State.FAIR if free < _SCARCE else State.GOOD
+    mend = "" if state is State.GOOD else "free some: an import keeps its file and needs about five times its size"
+    return Finding("disk", state, f"{free / _GIB:.1f} GiB free", mend)
+
+
+async def database(url: str) -> AsyncIterator[Finding]:
+    """Whether the database answers, and whether its tables are those of this version."""
+    try:
+        opened = Database(url, pool_size=1)
+    except (ValueError, ArgumentError) as error:
+        yield Finding("database", State.BAD, str(error), "set DATABASE_URL to sqlite:///… or postgresql://…")
+        return
+    name = opened.url.render_as_string(hide_password=True)
+    if _absent(opened):
+        yield Finding("database", State.FAIR, f"{name} does not exist yet", "`tradesense serve` creates it")
+        return
+    try:
+        async with opened.read() as connection:
+            yield Finding("database", State.GOOD, f"{name} answers")
+            yield await _migrations(connection)
+    except (SQLAlchemyError, OSError) as error:
+        mend = "start it, or correct DATABASE_URL: host, port, name, user and password"
+        yield Finding("database", State.BAD, f"{name} does not answer: {_cause(error)}", mend)
+    finally:
+        await opened.close()
+
+
+def _absent(opened: Database) -> bool:
+    """Whether it is an SQLite file that is not there; looking must not create it."""
+    return opened.dialect == "sqlite" and not Path(opened.url.database or "").exists()
+
+
+def _cause(error: Exception) -> str:
+    return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+
+
+async def _migrations(connection: ReadConnection) -> Finding:
+    current, head = await connection.run_sync(_revisions)
+    if current == head:
+        return Finding("migrations", State.GOOD, f"at the newest, {head}")
+    if current is None:
+        return Finding("migrations", State.FAIR, "the database is empty", "`tradesense serve` creates the tables")
+    mend = "`tradesense serve` migrates when it starts; if the database is newer, upgrade this program"
+    return Finding("migrations", State.BAD, f"the database is at {current}, this version at {head}", mend)
+
+
+def _revisions(connection: Connection) -> tuple[str | None, str | None]:
+    """The database's revision and the newest of this version."""
+    scripts = ScriptDirectory.from_config(configuration(connection))
+    return MigrationContext.configure(connection).get_current_revision(), scripts.get_current_head()
+
+
+def redis(url: str | None) -> Finding:
+    """What is kept where; without Redis everything is in the one process."""
+    if url is None:
+        return Finding("redis", State.GOOD, "not configured: this process keeps everything itself (one worker)")
+    mend = "remove REDIS_URL, and run one worker"
+    return Finding("redis", State.FAIR, "configured, but this version does not use it yet", mend)
