@@ -1,0 +1,1 @@
+"""What every slice's HTTP stands on: problems, paging, preconditions, idempotency, authentication, OpenAPI."""

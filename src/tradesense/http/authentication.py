@@ -1,0 +1,181 @@
+"""Who asks: a session's token, as a bearer token or in a cookie, and what keeps other sites from using the cookie."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Final, NewType
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from fastapi import Depends
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
+from starlette.requests import HTTPConnection, cookie_parser
+from starlette.responses import Response
+
+from keel.errors import Forbidden, NotAuthenticated
+from tradesense.http.state import part
+
+UserId = NewType("UserId", UUID)
+
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_LONGEST_TOKEN: Final = 256
+_MEMO: Final = "tradesense.principal"
+
+
+class LoginRequired(NotAuthenticated):
+    """No session token came with the request."""
+
+    def __init__(self) -> None:
+        super().__init__("Log in, and send the session's token as a bearer token or in the session cookie.")
+
+
+class CrossSiteRequest(Forbidden):
+    """A page of another site tried to act with the session cookie."""
+
+    def __init__(self) -> None:
+        super().__init__("This request comes from another site; the session cookie does not count for it.")
+
+
+class AdminRequired(Forbidden):
+    """Only an administrator may do this."""
+
+    def __init__(self) -> None:
+        super().__init__("Only an administrator may do this.")
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks, through which session. `data_version` is the version of their data as the request came in."""
+
+    user_id: UserId
+    session_id: str
+    email: str
+    is_admin: bool
+    timezone: str
+    currency: str
+    data_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCookie:
+    """The cookie that carries the token. Over https its name binds it to this host (RFC 6265bis, `__Host-`)."""
+
+    https: bool
+    lifetime: timedelta
+
+    @property
+    def name(self) -> str:
+        """What the cookie is called."""
+        return "__Host-tradesense" if self.https else "tradesense"
+
+    def put(self, response: Response, token: str) -> None:
+        """Let the browser keep `token`."""
+        seconds = int(self.lifetime.total_seconds())
+        response.set_cookie(self.name, token, max_age=seconds, secure=self.https, httponly=True, samesite="lax")
+
+    def take_back(self, response: Response) -> None:
+        """Let the browser forget the token."""
+        response.delete_cookie(self.name, secure=self.https, httponly=True, samesite="lax")
+
+    def find(self, connection: HTTPConnection) -> str | None:
+        """The token in the request's cookies."""
+        return cookie_parser(connection.headers.get("cookie", "")).get(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedOrigins:
+    """The origins whose pages may act for a user: our own and those that CORS allows."""
+
+    origins: frozenset[str]
+
+    def refuse_others(self, connection: HTTPConnection) -> None:
+        """Raise `CrossSiteRequest` for a request that a page of another site has sent and that may change something.
+
+        A browser says where a request comes from in `Sec-Fetch-Site`, older ones in `Origin` (Fetch standard); what
+        says neither is no browser, and has no cookies of another's.
+        """
+        if connection.scope.get("method") in SAFE_METHODS:
+            return
+        if connection.headers.get("sec-fetch-site") in {"same-origin", "none"}:
+            return
+        origin = connection.headers.get("origin")
+        came_from_page = origin is not None or "sec-fetch-site" in connection.headers
+        if came_from_page and origin not in self.origins and not _same_host(origin, connection):
+            raise CrossSiteRequest
+
+
+def _same_host(origin: str | None, connection: HTTPConnection) -> bool:
+    if origin is None or "sec-fetch-site" in connection.headers:
+        return False
+    return urlsplit(origin).netloc == connection.headers.get("host")
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """What is needed to know who asks. `identify` finds the principal of a token, and raises `NotAuthenticated`."""
+
+    identify: Callable[[str], Awaitable[Principal]]
+    session_cookie: SessionCookie
+    origins: TrustedOrigins
+
+    async def principal(self, connection: HTTPConnection) -> Principal:
+        """Who asks; raises `NotAuthenticated`, and `Forbidden` for another site's page that uses the cookie."""
+        token = bearer_token(connection)
+        if token is None:
+            token = self.session_cookie.find(connection)
+            if token is not None:
+                self.origins.refuse_others(connection)
+        if not token or len(token) > _LONGEST_TOKEN:
+            raise LoginRequired
+        return await self.identify(token)
+
+
+def bearer_token(connection: HTTPConnection) -> str | None:
+    """The token of the `Authorization` header; empty where the header has another scheme."""
+    given = connection.headers.get("authorization")
+    if given is None:
+        return None
+    scheme, _, token = given.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+async def authenticate(connection: HTTPConnection) -> Principal:
+    """Who asks, found once per request."""
+    found = connection.scope.get(_MEMO)
+    if isinstance(found, Principal):
+        return found
+    principal = await part(connection, "authentication", Authentication).principal(connection)
+    connection.scope[_MEMO] = principal
+    return principal
+
+
+class SessionToken(SecurityBase):
+    """The dependency behind `CurrentUser`, which tells OpenAPI about itself."""
+
+    model = HTTPBearer(description="The session's token, as `POST /auth/login` gave it.")
+    scheme_name = "bearer"
+
+    async def __call__(self, connection: HTTPConnection) -> Principal:
+        """Who asks; raises `NotAuthenticated`."""
+        return await authenticate(connection)
+
+
+CurrentUser = Annotated[Principal, Depends(SessionToken())]
+"""The parameter of every endpoint that is somebody's."""
+
+
+async def refuse_other_sites(connection: HTTPConnection) -> None:
+    """For endpoints that set the cookie without having it: another site must not log its visitors in as somebody."""
+    part(connection, "authentication", Authentication).origins.refuse_others(connection)
+
+
+async def administrator(user: CurrentUser) -> Principal:
+    """Who asks, if they are an administrator; raises `AdminRequired`."""
+    if not user.is_admin:
+        raise AdminRequired
+    return user
+
+
+Administrator = Annotated[Principal, Depends(administrator)]
+"""The parameter of endpoints that are for administrators alone."""

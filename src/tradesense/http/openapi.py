@@ -1,0 +1,132 @@
+"""The OpenAPI document, completed: what follows from an operation's form is said once, here, for all of them."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+
+from keel.errors import Invalid, Malformed, Refusal
+from keel.sessions.contract import SessionExpired, SessionUnknown
+from tradesense.http.authentication import SAFE_METHODS, CrossSiteRequest, LoginRequired
+from tradesense.http.bodies import BodyTooLarge
+from tradesense.http.idempotency import (
+    HEADER,
+    IdempotencyKeyInUse,
+    IdempotencyKeyMalformed,
+    IdempotencyKeyReused,
+)
+from tradesense.http.paging import CursorMalformed, CursorMismatch
+from tradesense.http.preconditions import EntityTagMalformed, VersionMismatch
+from tradesense.http.problems import MEDIA_TYPE, Problem, described, example, status_of
+from tradesense.http.versions import VersionAhead
+
+Document = dict[str, Any]
+
+_METHODS: Final = frozenset({"get", "put", "post", "delete", "patch"})
+_REFS: Final = "#/components/schemas/{model}"
+_BY_PARAMETER: Final[Mapping[str, tuple[type[Refusal], ...]]] = {
+    "if-match": (VersionMismatch, EntityTagMalformed),
+    "x-data-version": (VersionAhead,),
+    "cursor": (CursorMalformed, CursorMismatch),
+}
+_KEY_PARAMETER: Final[Document] = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "A name for this request: sent again with it within 24 hours, it is answered but not done again.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[\u0021-\u007e]+$"},
+    "example": "2f1c9e0c-order-17",
+}
+
+
+class BadRequest(Malformed):
+    """The body cannot be read."""
+
+
+def operation_id(route: APIRoute) -> str:
+    """The stable id of an operation: its endpoint's name."""
+    return route.name
+
+
+def writer(app: FastAPI, *, cookie: str, without_keys: Sequence[str]) -> Callable[[], Document]:
+    """What makes the document of `app` when it is first asked for; see `complete`."""
+
+    def write() -> Document:
+        if app.openapi_schema is None:
+            document = get_openapi(
+                title=app.title,
+                version=app.version,
+                description=app.description,
+                routes=app.routes,
+                tags=app.openapi_tags,
+            )
+            app.openapi_schema = complete(document, cookie=cookie, without_keys=without_keys)
+        return app.openapi_schema
+
+    return write
+
+
+def complete(document: Document, *, cookie: str, without_keys: Sequence[str]) -> Document:
+    """Add to the document, in place, what every operation of its form has in common.
+
+    `cookie` is the session cookie's name; POSTs whose path begins with one of `without_keys` take no idempotency key.
+    """
+    components = document.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    schemas.pop("HTTPValidationError", None)
+    schemas.pop("ValidationError", None)
+    schemas.update(_problem_schemas())
+    schemes = components.setdefault("securitySchemes", {})
+    schemes["cookie"] = {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": cookie,
+        "description": "The session's token, as a browser keeps it; not taken from pages of other sites.",
+    }
+    for path, method, operation in operations(document):
+        _complete(operation, method, takes_keys=not path.startswith(tuple(without_keys)))
+    return document
+
+
+def operations(document: Document) -> Iterator[tuple[str, str, Document]]:
+    """Every operation of a document, with its path and its method in lower case."""
+    for path, item in document["paths"].items():
+        for method in _METHODS & item.keys():
+            yield path, method, item[method]
+
+
+def _problem_schemas() -> Document:
+    schema = Problem.model_json_schema(ref_template=_REFS)
+    return {**schema.pop("$defs"), "Problem": schema}
+
+
+def _complete(operation: Document, method: str, *, takes_keys: bool) -> None:
+    responses = operation["responses"]
+    if "HTTPValidationError" in str(responses.get("422")):
+        del responses["422"]
+    kinds: list[type[Refusal]] = []
+    if operation.get("security"):
+        operation["security"] = [{"bearer": []}, {"cookie": []}]
+        kinds += [LoginRequired, SessionExpired, SessionUnknown]
+        if method.upper() not in SAFE_METHODS:
+            kinds.append(CrossSiteRequest)
+        if method == "post" and takes_keys:
+            operation.setdefault("parameters", []).append(_KEY_PARAMETER)
+            kinds += [IdempotencyKeyMalformed, IdempotencyKeyReused, IdempotencyKeyInUse]
+    if "requestBody" in operation:
+        kinds += [BadRequest, BodyTooLarge]
+    parameters = [each["name"].lower() for each in operation.get("parameters", [])]
+    for name in parameters:
+        kinds += _BY_PARAMETER.get(name, ())
+    if parameters or "requestBody" in operation:
+        kinds.append(Invalid)
+    _add(responses, kinds)
+
+
+def _add(responses: Document, kinds: Sequence[type[Refusal]]) -> None:
+    for kind in kinds:
+        status = int(status_of(kind))
+        response = responses.setdefault(str(status), described(status))
+        response["content"][MEDIA_TYPE]["examples"].setdefault(kind.code, example(kind))

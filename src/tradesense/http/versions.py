@@ -1,0 +1,46 @@
+"""The version of a user's data: writes say which one they made, and a read that carries it back is never older."""
+
+from typing import Annotated, Final
+
+from fastapi import Depends, Header
+from starlette.responses import Response
+
+from keel.errors import Stale
+from tradesense.http.authentication import CurrentUser
+from tradesense.http.types import INT64_MAX
+
+HEADER: Final = "X-Data-Version"
+
+
+class VersionAhead(Stale):
+    """The data is older than the version that the request asks for."""
+
+    def __init__(self) -> None:
+        super().__init__(f"There is no such version of your data yet; leave {HEADER} out.")
+
+
+def put_data_version(response: Response, version: int) -> None:
+    """Say which version of the user's data a write has made."""
+    response.headers[HEADER] = str(version)
+
+
+async def _data_version(
+    user: CurrentUser,
+    x_data_version: Annotated[
+        int | None,
+        Header(
+            description="The version that an earlier write answered with; the answer is never older.",
+            ge=0,
+            le=INT64_MAX,
+            examples=[42],
+        ),
+    ] = None,
+) -> int:
+    # The version only rises, and the read that follows sees no less than the one that found the user.
+    if x_data_version is not None and x_data_version > user.data_version:
+        raise VersionAhead
+    return user.data_version
+
+
+DataVersion = Annotated[int, Depends(_data_version)]
+"""The parameter of a read of the user's data: its version, no older than what the request asked for."""
