@@ -23,8 +23,8 @@ class ExecutionKind(StrEnum):
     underlying's leg is a `TRADE`).
     `TRANSFER` against the open position takes it out at its own cost, realising no gross. Any other brings a position
     in at a given cost, its price; but a sale at price 0 never opens a short: it withdraws what nobody saw come in.
-    `SPLIT` makes `quantity` of every `price` open units (1 for 15: quantity 1, price 15; a price of 0 counts as 1)
-    and leaves their value alone; its side means nothing.
+    `SPLIT` makes `quantity` of every `price` open units and leaves their value alone; its side means nothing. 1 for 15
+    is quantity 1, price 15 (0 counts as 1); the holding before and after does as well: 33 for 100.
     """
 
     TRADE = "trade"
