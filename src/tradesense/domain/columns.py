@@ -73,8 +73,9 @@ class ExactColumn:
 
     def integers(self) -> list[int]:
         """The values × 10^scale."""
-        whole, *higher = (limb.tolist() for limb in self.limbs)
-        for place, limb in enumerate(higher, start=1):
+        limbs: list[list[int]] = [limb.tolist() for limb in self.limbs]
+        whole = limbs[0]
+        for place, limb in enumerate(limbs[1:], start=1):
             unit = _BASE**place
             whole = [low + high * unit for low, high in zip(whole, limb, strict=True)]
         return whole
@@ -89,20 +90,20 @@ class ExactColumn:
         unit = 10.0**self.scale
         if len(self.limbs) == 1:
             return self.limbs[0] / unit
-        signs = self.signs().astype(np.int64)
+        signs = self.signs()
         sizes = _carried([limb * signs for limb in self.limbs])
         total = np.zeros(len(self))
         for limb in reversed(sizes):
             total = total * _BASE + limb
         return total * signs / unit
 
-    def signs(self) -> npt.NDArray[np.int8]:
+    def signs(self) -> Ints:
         """1, 0 or -1 for each value."""
         if len(self.limbs) == 1:
-            return np.sign(self.limbs[0]).astype(np.int8)
+            return np.sign(self.limbs[0])
         *lower, top = _carried(self.limbs)
         rest = np.logical_or.reduce(lower)
-        return np.where(top == 0, rest, np.sign(top)).astype(np.int8)
+        return np.where(top == 0, rest, np.sign(top))
 
     def sum(self) -> Decimal:
         """The sum of all values."""
