@@ -244,6 +244,22 @@ def test_a_reverse_split_of_a_ratio_without_end_keeps_whole_holdings_whole() -> 
     assert (trade.gross, trade.closed_at) == (Decimal(100), OPENING_BELL + timedelta(seconds=4))
 
 
+def test_what_a_split_cuts_from_a_lot_goes_to_the_next() -> None:
+    lots = [execution(number, 100, 1) for number in range(3)]
+    split = execution(3, 1, 3, 0, ExecutionKind.SPLIT)
+    exits = [execution(4, -50, 4), execution(5, "-49.9999999999995", 4), execution(6, "-0.0000000000005", 4)]
+    (trade,) = matched([*lots, split, *exits])
+    assert (trade.gross, trade.closed_at) == (Decimal(100), exits[-1].at)
+
+
+@EACH_METHOD
+def test_a_split_of_a_finite_ratio_keeps_every_digit(method: Method) -> None:
+    quantity, price = "0.000000000000000007", "0.000000000000000008"
+    split = execution(1, 2, 1, 0, ExecutionKind.SPLIT)
+    (trade,) = matched([execution(0, quantity, price), split, execution(2, "-" + quantity, 1)], method)
+    assert [trade.open_quantity, trade.gross] == decimals(quantity, "6999999999999999972E-36")
+
+
 def test_a_split_can_name_the_holding_before_and_after() -> None:
     split = execution(2, 33, 100, 0, ExecutionKind.SPLIT)
     (trade,) = matched([execution(0, 60, 1), execution(1, 40, 1), split, execution(3, -33, 4)])
