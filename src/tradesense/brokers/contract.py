@@ -1,17 +1,38 @@
 """What an importer takes and gives: options in, one outcome per row out."""
 
+import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from tradesense.brokers.documents import Document
+from tradesense.brokers.refusals import NeedsInput, Question, Unreadable
 from tradesense.domain.executions import ExecutionKind, Side
 from tradesense.domain.instruments import Instrument
 from tradesense.domain.money import ZERO
+
+__all__ = [
+    "Cash",
+    "CashKind",
+    "CashMovement",
+    "DateOrder",
+    "Failed",
+    "Fill",
+    "Format",
+    "Identity",
+    "Ignored",
+    "Imported",
+    "Match",
+    "NeedsInput",
+    "Options",
+    "Outcome",
+    "Question",
+    "Stated",
+    "Unreadable",
+]
 
 
 class DateOrder(StrEnum):
@@ -27,7 +48,7 @@ class Options:
     """What the person said beside the file. `timezone` is the zone of times that carry none."""
 
     timezone: ZoneInfo
-    date: date | None = None
+    date: dt.date | None = None
     date_order: DateOrder | None = None
     mapping: Mapping[str, str] | None = None
     currency: str | None = None
@@ -53,14 +74,15 @@ class Fill(NamedTuple):
 
     `identity` is None where the file has no id of a fill: then `fingerprint`, the row's own local values, stands for
     it, together with its occurrence's ordinal. `sequence` is the broker's own order, or None for the row's position.
-    `local_time` is the source's text; `at` is aware UTC.
+    `at` is aware UTC; `wall` is the naive wall time that the file wrote, and `local_time` its text.
     """
 
     instrument: Instrument
     side: Side
     quantity: Decimal
     price: Decimal
-    at: datetime
+    at: dt.datetime
+    wall: dt.datetime
     local_time: str
     fingerprint: str
     commission: Decimal = ZERO
@@ -92,7 +114,7 @@ class CashMovement(NamedTuple):
     kind: CashKind
     amount: Decimal
     currency: str
-    at: datetime
+    at: dt.datetime
     local_time: str
     fingerprint: str
     description: str = ""
@@ -132,26 +154,6 @@ class Failed(NamedTuple):
 Outcome = Imported | Cash | Ignored | Failed
 
 
-class Question(NamedTuple):
-    """Something only the person knows. `field` is an option's name: timezone, date, date_order, mapping."""
-
-    field: str
-    why: str
-    options: tuple[str, ...] = ()
-
-
-class NeedsInput(Exception):
-    """The file cannot be read without an answer; nothing is guessed."""
-
-    def __init__(self, *questions: Question) -> None:
-        super().__init__("; ".join(f"{q.field}: {q.why}" for q in questions))
-        self.questions = questions
-
-
-class Unreadable(Exception):
-    """The file as a whole cannot be read: empty, a picture, truncated markup. The message says what to do."""
-
-
 class Match(NamedTuple):
     """How sure a format is that a file is its own: 0 to 1, and why in a few words."""
 
@@ -169,6 +171,10 @@ class Format(Protocol):
     @property
     def name(self) -> str:
         """The format's own slug among the broker's: `orders`."""
+
+    @property
+    def newest_first(self) -> bool:
+        """Whether its files have the newest row on top, where the times of a file do not tell."""
 
     def detect(self, document: Document) -> Match | None:
         """Look at the head of a document; None when it is surely another's."""
