@@ -12,6 +12,7 @@ from tradesense.domain.instruments import AssetClass, Right
 class AccountColumns(TypedColumns):
     """An account at a broker. `label` is the broker's own name for it, as its files carry it.
 
+    `formats` lists the file formats whose executions it has had (`tradovate/orders`).
     `generation` is what readers see; whoever writes the next one holds the claim (`claimed_by`, until it runs out).
     `version` counts edits, for If-Match.
     """
@@ -27,6 +28,7 @@ class AccountColumns(TypedColumns):
     method = Column(Text, nullable=False, server_default="fifo")
     fees: Column[dict[str, Any] | None] = Column(Document, nullable=True)
     multipliers: Column[dict[str, str] | None] = Column(Document, nullable=True)
+    formats: Column[list[str]] = Column(Document, nullable=False, server_default="[]")
     generation = Column(BigInteger, nullable=False, server_default="0")
     claimed_by = optional(Text)
     claimed_until = optional(UtcDateTime)

@@ -51,12 +51,17 @@ class ExecutionColumns(GenerationColumns):
 
 
 class ExecutionSourceColumns(GenerationColumns):
-    """Which import brought an execution, and from which line; an execution goes with its last source."""
+    """Which import brought an execution, and from which line; an execution goes with its last source.
+
+    `sequence` is the place that this file gives it among the executions of its instant; the least one counts, so that
+    the order in which overlapping files come makes no difference.
+    """
 
     import_id = Column(Identifier, nullable=False)
     execution_id = Column(Identifier, nullable=False)
     account_id = Column(Identifier, nullable=False)
     line = Column(Integer, nullable=False)
+    sequence = Column(BigInteger, nullable=False)
 
 
 class CashMovementColumns(GenerationColumns):
@@ -147,8 +152,7 @@ execution_sources = Table(
     "execution_sources",
     metadata,
     ExecutionSourceColumns,
-    PrimaryKeyConstraint("import_id", "execution_id", "born"),
-    Index("ix_execution_sources_execution", "execution_id"),
+    PrimaryKeyConstraint("account_id", "execution_id", "import_id", "born"),
     index_of_the_dead("execution_sources"),
     sqlite_with_rowid=False,
 )
@@ -172,8 +176,7 @@ cash_sources = Table(
     "cash_sources",
     metadata,
     CashSourceColumns,
-    PrimaryKeyConstraint("import_id", "cash_id", "born"),
-    Index("ix_cash_sources_cash", "cash_id"),
+    PrimaryKeyConstraint("account_id", "cash_id", "import_id", "born"),
     index_of_the_dead("cash_sources"),
     sqlite_with_rowid=False,
 )

@@ -69,10 +69,9 @@ def upgrade() -> None:
         sa.Column("cash_id", types.Identifier(), nullable=False),
         sa.Column("account_id", types.Identifier(), nullable=False),
         sa.Column("line", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("import_id", "cash_id", "born", name="pk_cash_sources"),
+        sa.PrimaryKeyConstraint("account_id", "cash_id", "import_id", "born", name="pk_cash_sources"),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_cash_sources_cash", "cash_sources", ["cash_id"])
     op.create_table(
         "execution_sources",
         *_generations(),
@@ -80,10 +79,10 @@ def upgrade() -> None:
         sa.Column("execution_id", types.Identifier(), nullable=False),
         sa.Column("account_id", types.Identifier(), nullable=False),
         sa.Column("line", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("import_id", "execution_id", "born", name="pk_execution_sources"),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("account_id", "execution_id", "import_id", "born", name="pk_execution_sources"),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_execution_sources_execution", "execution_sources", ["execution_id"])
     op.create_table(
         "files",
         sa.Column("sha256", sa.Text(), nullable=False),
@@ -118,6 +117,7 @@ def upgrade() -> None:
         sa.Column("method", sa.Text(), server_default="fifo", nullable=False),
         sa.Column("fees", types.Document()),
         sa.Column("multipliers", types.Document()),
+        sa.Column("formats", types.Document(), server_default="[]", nullable=False),
         sa.Column("generation", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("claimed_by", sa.Text()),
         sa.Column("claimed_until", types.UtcDateTime()),
