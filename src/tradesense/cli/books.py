@@ -1,0 +1,129 @@
+"""Files put together without a database: fills that are known already are dropped, the others go into books."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from hashlib import blake2b
+from typing import NamedTuple
+from uuid import UUID
+
+from tradesense.brokers.contract import Fill, Stated
+from tradesense.brokers.identities import execution_id
+from tradesense.brokers.reading import Entry, Reading
+from tradesense.domain.executions import Execution, ExecutionKind, Side, order_key
+from tradesense.domain.instruments import Instrument, InstrumentKey
+from tradesense.domain.local_time import microseconds
+from tradesense.domain.matching import Method, Unmatched, match
+from tradesense.domain.money import ZERO, exact
+from tradesense.domain.trades import Trade
+
+
+class BookKey(NamedTuple):
+    """A book: the account that the file names, or an empty name, and the instrument."""
+
+    account: str
+    instrument: InstrumentKey
+
+
+@dataclass(slots=True)
+class Book:
+    """The executions of one instrument in one account, by identity."""
+
+    account: str
+    instrument: Instrument
+    executions: dict[bytes, Execution] = field(default_factory=dict)
+    stated: dict[UUID, Stated] = field(default_factory=dict)
+
+    def add(self, entry: Entry) -> bool:
+        """Take a fill in, and say whether it is new. Of two tellings of one fill the earlier in sequence counts."""
+        fill = entry.fill
+        known = self.executions.get(entry.identity)
+        execution = _execution(self.account, entry)
+        if known is None or execution.order < known.order:
+            self.executions[entry.identity] = execution
+        if fill.stated is not None:
+            self.stated[execution.id] = fill.stated
+        return known is None
+
+    def trades(self, method: Method) -> tuple[list[Trade], list[Unmatched]]:
+        """The trades, closed ones first, and what found nothing to close."""
+        excesses: list[Unmatched] = []
+        executions = sorted(self.executions.values(), key=lambda execution: execution.order)
+        matched = match(executions, multiplier=self.instrument.multiplier, method=method, unmatched=excesses.append)
+        return list(matched), excesses
+
+
+class Money(NamedTuple):
+    """What all fills of a currency moved and cost, whatever became of them.
+
+    `cash` is the sum of quantity × price × multiplier, sells positive; `costs` are commissions and fees.
+    """
+
+    cash: Decimal
+    costs: Decimal
+
+
+@dataclass(slots=True)
+class Books:
+    """All books of a report."""
+
+    by_key: dict[BookKey, Book] = field(default_factory=dict)
+
+    def add(self, reading: Reading) -> set[int]:
+        """Take a file's fills into their books; gives the lines all of whose fills were known already."""
+        lines: dict[int, bool] = {}
+        with exact():
+            for entry in reading.fills():
+                lines[entry.line] = self._add(entry) | lines.get(entry.line, False)
+        return {line for line, new in lines.items() if not new}
+
+    def _add(self, entry: Entry) -> bool:
+        account, instrument = entry.fill.account or "", entry.fill.instrument
+        key = BookKey(account, instrument.key)
+        book = self.by_key.get(key)
+        if book is None:
+            book = self.by_key[key] = Book(account, instrument)
+        return book.add(entry)
+
+    def __iter__(self) -> Iterator[Book]:
+        return iter(self.by_key.values())
+
+    def money(self) -> dict[str, Money]:
+        """For each currency what its fills moved and cost."""
+        found: dict[str, Money] = {}
+        with exact():
+            for book in self:
+                currency = book.instrument.currency
+                cash, costs = found.get(currency, Money(ZERO, ZERO))
+                for execution in book.executions.values():
+                    cash += _cash(execution) * book.instrument.multiplier
+                    costs += execution.costs
+                found[currency] = Money(cash, costs)
+        return found
+
+
+def _cash(execution: Execution) -> Decimal:
+    """What a fill paid or received before costs; transfers and splits move none."""
+    if execution.kind in (ExecutionKind.TRANSFER, ExecutionKind.SPLIT):
+        return ZERO
+    value = execution.quantity * execution.price
+    return value if execution.side is Side.SELL else -value
+
+
+def _execution(account: str, entry: Entry) -> Execution:
+    fill: Fill = entry.fill
+    return Execution(
+        id=execution_id(_account_id(account), entry.identity, fill.wall),
+        order=order_key(microseconds(fill.at), entry.sequence, entry.identity),
+        at=fill.at,
+        side=fill.side,
+        quantity=fill.quantity,
+        price=fill.price,
+        costs=fill.commission + fill.fees,
+        kind=fill.kind,
+    )
+
+
+def _account_id(name: str) -> UUID:
+    """A stand-in for the account's id, so that a report gives the same trade ids whenever it is made."""
+    return UUID(bytes=blake2b(name.encode(), digest_size=16).digest())

@@ -1,0 +1,88 @@
+"""Files put together without a database."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from decimal import Decimal
+from pathlib import Path
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tradesense.brokers.contract import Options
+from tradesense.brokers.reading import Reading
+from tradesense.cli.books import Books, Money
+from tradesense.cli.exports import read_export
+from tradesense.domain.executions import ExecutionKind
+from tradesense.domain.matching import Method
+
+UTC = ZoneInfo("UTC")
+HEADER = "datetime,symbol,side,quantity,price,commission,fees,multiplier,currency,account,id\n"
+ROUND_TRIP = "2026-01-05 15:00,MESH6,buy,2,6000,1,0.5,5,USD,A,1\n2026-01-05 15:30,MESH6,sell,2,6010,1,0.5,5,USD,A,2\n"
+
+
+class ReadText(Protocol):
+    def __call__(self, text: str) -> Reading: ...
+
+
+@pytest.fixture
+def read_text(tmp_path: Path) -> Iterator[ReadText]:
+    path = tmp_path / "fills.csv"
+    with ExitStack() as stack:
+
+        def read(text: str) -> Reading:
+            path.write_text(text)
+            return stack.enter_context(read_export(path, "auto", Options(UTC)).reading)
+
+        yield read
+
+
+def test_the_same_file_twice_adds_nothing(read_text: ReadText) -> None:
+    books = Books()
+    assert books.add(read_text(HEADER + ROUND_TRIP)) == set()
+    assert books.add(read_text(HEADER + ROUND_TRIP)) == {2, 3}
+    (book,) = books
+    (trade,), excesses = book.trades(Method.FIFO)
+    assert (trade.gross, trade.costs, excesses) == (Decimal(100), Decimal(3), [])
+
+
+def test_an_overlapping_file_adds_only_what_is_new(read_text: ReadText) -> None:
+    books = Books()
+    books.add(read_text(HEADER + ROUND_TRIP))
+    later = "2026-01-05 16:00,MESH6,sell,1,6020,1,0.5,5,USD,A,3\n"
+    assert books.add(read_text(HEADER + ROUND_TRIP + later)) == {2, 3}
+    (book,) = books
+    assert len(book.executions) == 3
+
+
+def test_accounts_named_in_a_file_have_books_of_their_own(read_text: ReadText) -> None:
+    books = Books()
+    books.add(read_text(HEADER + ROUND_TRIP + ROUND_TRIP.replace(",A,", ",B,")))
+    assert sorted(book.account for book in books) == ["A", "B"]
+
+
+def test_a_trade_has_the_same_id_whenever_it_is_computed(read_text: ReadText) -> None:
+    ids = []
+    for _ in range(2):
+        books = Books()
+        books.add(read_text(HEADER + ROUND_TRIP))
+        ids += [trade.id for book in books for trade in book.trades(Method.FIFO)[0]]
+    assert ids[0] == ids[1]
+
+
+def test_money_is_signed_by_side_and_kept_by_currency(read_text: ReadText) -> None:
+    books = Books()
+    books.add(read_text(HEADER + ROUND_TRIP + "2026-01-06 10:00,SAP,buy,3,200.5,2,,1,EUR,A,9\n"))
+    assert books.money() == {
+        "USD": Money(Decimal(100), Decimal(3)),
+        "EUR": Money(Decimal("-601.5"), Decimal(2)),
+    }
+
+
+def test_a_transfer_moves_no_cash(read_text: ReadText) -> None:
+    books = Books()
+    books.add(read_text(HEADER + ROUND_TRIP))
+    (book,) = books
+    for identity, execution in book.executions.items():
+        book.executions[identity] = execution._replace(kind=ExecutionKind.TRANSFER)
+    assert books.money()["USD"] == Money(Decimal(0), Decimal(3))
