@@ -139,7 +139,8 @@ def _floats(values: Iterable[Any]) -> Floats:
 
 
 def _microseconds(times: Iterable[datetime]) -> Ints:
-    return np.array([at - _EPOCH for at in times], "m8[us]").astype(np.int64)
+    since = [at - _EPOCH for at in times]
+    return np.array([(gap.days * 86_400 + gap.seconds) * 1_000_000 + gap.microseconds for gap in since], np.int64)
 
 
 def _closing(trades: Sequence[Trade]) -> Ints:
