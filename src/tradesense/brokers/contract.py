@@ -122,18 +122,26 @@ class CashMovement(NamedTuple):
 
 
 class Imported(NamedTuple):
-    """A row that became executions: one, or two where entry and exit stand in one row."""
+    """A row that became executions: one, or two where entry and exit stand in one row.
+
+    `also` are cash movements of the same row: a commission in another currency than the trade's.
+    """
 
     line: int
     fills: tuple[Fill, ...]
     warning: str | None = None
+    also: tuple[CashMovement, ...] = ()
 
 
 class Cash(NamedTuple):
-    """A row that became a cash movement; it counts as ignored for trading, with its kind as the reason."""
+    """A row that became a cash movement; it counts as ignored for trading, with its kind as the reason.
+
+    `also` are further ones of the same row: a conversion's other currency, its commission.
+    """
 
     line: int
     movement: CashMovement
+    also: tuple[CashMovement, ...] = ()
 
 
 class Ignored(NamedTuple):

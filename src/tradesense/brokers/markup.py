@@ -118,9 +118,10 @@ class HtmlTables:
 
 
 def _cells(row: etree._Element) -> list[str]:
+    """The cells that a person sees: MetaTrader 5 puts others, of the class `hidden`, between them."""
     cells: list[str] = []
     for cell in row:
-        if cell.tag in ("td", "th"):
+        if cell.tag in ("td", "th") and "hidden" not in (cell.get("class") or ""):
             cells.append(" ".join("".join(str(part) for part in cell.itertext()).split()))
             span = cell.get("colspan", "1")
             cells.extend([""] * (min(int(span), 100) - 1 if span.isdigit() else 0))

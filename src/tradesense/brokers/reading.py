@@ -134,19 +134,18 @@ class Reading:
     def add(self, outcome: Outcome) -> None:
         """Count one row in."""
         match outcome:
-            case Imported(line, fills, warning):
+            case Imported(line, fills, warning, also):
                 self.imported += 1
                 for part, fill in enumerate(fills):
                     self._add_fill(line, part, fill)
+                self._add_cash(line, also)
                 if warning is not None:
                     self._warn(line, warning)
             case Ignored(_, reason):
                 self.ignored[reason] += 1
-            case Cash(line, movement):
+            case Cash(line, movement, also):
                 self.ignored[movement.kind.value] += 1
-                digest = cash_digest(self.broker, self.format, movement)
-                self._cash_keys.append(int.from_bytes(digest[:8], "big"))
-                self._cash.append(line, digest, movement)
+                self._add_cash(line, (movement, *also))
             case Failed():
                 self.error_count += 1
                 if len(self.errors) < MAX_LISTED:
@@ -156,6 +155,12 @@ class Reading:
         self.warning_count += 1
         if len(self.warnings) < MAX_LISTED:
             self.warnings.append(Warned(line, message))
+
+    def _add_cash(self, line: int, movements: tuple[CashMovement, ...]) -> None:
+        for movement in movements:
+            digest = cash_digest(self.broker, self.format, movement)
+            self._cash_keys.append(int.from_bytes(digest[:8], "big"))
+            self._cash.append(line, digest, movement)
 
     def _add_fill(self, line: int, part: int, fill: Fill) -> None:
         base = base_digest(self.broker, self.format, fill)

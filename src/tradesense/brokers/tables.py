@@ -246,6 +246,7 @@ class Table:
         }
         self._rows = rows
         self._options = options
+        self._unwarned = True
         self._learn(semicolons=semicolons)
 
     def rows(self) -> Iterator[Row]:
@@ -256,18 +257,21 @@ class Table:
 
     def outcomes(self, convert: Callable[[Row], Outcome], document: Document | None = None) -> Iterator[Outcome]:
         """Convert every row; one that raises `RowError` has failed, and so has one with more cells than the header."""
-        unwarned = True
         for row in self.rows():
-            try:
-                outcome = convert(row)
-                if len(row.cells) != self.width and isinstance(outcome, Imported):
-                    self._check_width(row, document)
-            except RowError as error:
-                outcome = Failed(row.line, error.column, str(error))
-            if unwarned and self.clock.doubtful and isinstance(outcome, Imported):
-                unwarned = False
-                outcome = outcome._replace(warning=outcome.warning or self._doubt())
-            yield outcome
+            yield self.outcome(row, convert, document)
+
+    def outcome(self, row: Row, convert: Callable[[Row], Outcome], document: Document | None = None) -> Outcome:
+        """Convert one row, as `outcomes` does."""
+        try:
+            outcome = convert(row)
+            if len(row.cells) != self.width and isinstance(outcome, Imported):
+                self._check_width(row, document)
+        except RowError as error:
+            return Failed(row.line, error.column, str(error))
+        if self._unwarned and self.clock.doubtful and isinstance(outcome, Imported):
+            self._unwarned = False
+            return outcome._replace(warning=outcome.warning or self._doubt())
+        return outcome
 
     def _check_width(self, row: Row, document: Document | None) -> None:
         if len(row.cells) < self.width:
