@@ -1,1 +1,26 @@
-"""The command line: one module per command."""
+"""The command line: one module per command, each of which imports what it needs when it is called."""
+
+from typer import Typer
+
+
+def main() -> None:
+    """Run the command that the arguments name."""
+    build()()
+
+
+def build() -> Typer:
+    """The commands and their options."""
+    from tradesense.cli import config, doctor
+
+    app = Typer(
+        name="tradesense",
+        help="From a broker's file to trades, statistics and insight.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+    )
+    app.command()(doctor.doctor)
+    configuration = Typer(help="What the program would run with.", no_args_is_help=True)
+    configuration.command()(config.check)
+    configuration.command()(config.show)
+    app.add_typer(configuration, name="config")
+    return app

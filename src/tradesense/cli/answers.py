@@ -1,0 +1,57 @@
+"""What a person says beside a file, from the options of the command line to the reader's own."""
+
+from collections.abc import Sequence
+from datetime import date
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from typer import BadParameter
+
+from tradesense.brokers.contract import DateOrder, Options, Question
+from tradesense.brokers.mapping import FIELDS
+
+
+def zone(name: str) -> ZoneInfo:
+    """The time zone of that IANA name."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise BadParameter(f"{name!r} is no time zone; use a name like America/New_York or Europe/Berlin") from error
+
+
+def day(text: str) -> date:
+    """The day written as 2026-01-31."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise BadParameter(f"{text!r} is no day; write it as 2026-01-31") from error
+
+
+def column_mapping(pairs: Sequence[str]) -> dict[str, str] | None:
+    """`field=column` for each pair; None where there is none."""
+    mapping: dict[str, str] = {}
+    for pair in pairs:
+        field, equals, column = pair.partition("=")
+        if not equals or field not in FIELDS:
+            raise BadParameter(f"{pair!r} maps nothing; write FIELD=COLUMN with FIELD one of {', '.join(FIELDS)}")
+        mapping[field] = column
+    return mapping or None
+
+
+def reading_options(
+    timezone: str | None, the_date: str | None, date_order: str | None, mapping: Sequence[str], currency: str | None
+) -> Options:
+    """The reader's options; times without a zone are UTC where no zone is given."""
+    return Options(
+        timezone=zone(timezone or "UTC"),
+        date=day(the_date) if the_date else None,
+        date_order=DateOrder(date_order) if date_order else None,
+        mapping=column_mapping(mapping),
+        currency=currency,
+    )
+
+
+def answer(question: Question) -> str:
+    """How the command line answers a question."""
+    option = f"--{question.field.replace('_', '-')}"
+    choices = f" (one of {', '.join(question.options)})" if question.options else ""
+    return f"{question.why}: answer with {option}{choices}"

@@ -1,0 +1,28 @@
+"""Where a command writes: results to the standard output, everything about them to the standard error."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def output() -> "Console":
+    """For results."""
+    from rich.console import Console
+
+    return Console()
+
+
+def errors() -> "Console":
+    """For warnings, errors, questions and progress."""
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def write_json(value: Any) -> None:  # noqa: ANN401 - anything that JSON has
+    """A result for programs: as it is, whatever the width of the terminal."""
+    json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
+    sys.stdout.write("\n")
