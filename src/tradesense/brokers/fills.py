@@ -174,7 +174,7 @@ def _disagreement(gross: Decimal, net: Decimal, stated: Decimal) -> str | None:
     tolerance = Decimal(1).scaleb(min(int(exponent), -2))
     if min(abs(gross - stated), abs(net - stated)) < tolerance:
         return None
-    return f"the file states a P&L of {text(stated)}; its prices make {text(gross)} before costs, {text(net)} after"
+    return f"the file states a P&L of {stated:f}; its prices make {text(gross)} before costs, {text(net)} after"
 
 
 def cash(  # noqa: PLR0913  (the same)

@@ -9,7 +9,17 @@ from tradesense.brokers.contract import Format, Match, NeedsInput, Options, Unre
 from tradesense.brokers.documents import Document
 from tradesense.brokers.reading import Progress, Reading, read
 
-FORMATS: Final = ("generic:Generic",)
+FORMATS: Final = (
+    "tradovate:Orders",
+    "tradovate:Performance",
+    "ninjatrader:Grid",
+    "ninjatrader:Executions",
+    "topstepx:Trades",
+    "tradervue:Generic",
+    "tradezella:Generic",
+    "das:Trades",
+    "generic:Generic",
+)
 """`module:class` of every format, in the order in which equals are preferred."""
 
 
