@@ -1,7 +1,7 @@
 """Who asks: a session's token, as a bearer token or in a cookie, and what keeps other sites from using the cookie."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Annotated, Final, NewType
 from urllib.parse import urlsplit
@@ -50,11 +50,13 @@ class Principal:
 
     user_id: UserId
     session_id: str
+    token: str = field(repr=False)
     email: str
     is_admin: bool
     timezone: str
     currency: str
     data_version: int
+    by_cookie: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +124,13 @@ class Authentication:
     async def principal(self, connection: HTTPConnection) -> Principal:
         """Who asks; raises `NotAuthenticated`, and `Forbidden` for another site's page that uses the cookie."""
         token = bearer_token(connection)
-        if token is None:
-            token = self.session_cookie.find(connection)
-            if token is not None:
-                self.origins.refuse_others(connection)
+        if token is not None:
+            return await self._known(token)
+        principal = await self._known(self.session_cookie.find(connection))
+        self.origins.refuse_others(connection)
+        return replace(principal, by_cookie=True)
+
+    async def _known(self, token: str | None) -> Principal:
         if not token or len(token) > _LONGEST_TOKEN:
             raise LoginRequired
         return await self.identify(token)

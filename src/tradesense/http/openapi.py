@@ -1,6 +1,6 @@
 """The OpenAPI document, completed: what follows from an operation's form is said once, here, for all of them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -50,22 +50,22 @@ def operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def writer(app: FastAPI, *, cookie: str, without_keys: Sequence[str]) -> Callable[[], Document]:
-    """What makes the document of `app` when it is first asked for; see `complete`."""
+class Documented(FastAPI):
+    """An application whose OpenAPI document is completed; see `complete`."""
 
-    def write() -> Document:
-        if app.openapi_schema is None:
+    def __init__(self, *, cookie: str, without_keys: Sequence[str], **options: Any) -> None:  # noqa: ANN401 - FastAPI's
+        super().__init__(**options, generate_unique_id_function=operation_id, openapi_url=None)
+        self._cookie = cookie
+        self._without_keys = without_keys
+
+    def openapi(self) -> Document:
+        """The document, written when it is first asked for; that takes longer than an event loop should wait."""
+        if self.openapi_schema is None:
             document = get_openapi(
-                title=app.title,
-                version=app.version,
-                description=app.description,
-                routes=app.routes,
-                tags=app.openapi_tags,
+                title=self.title, version=self.version, description=self.description, routes=self.routes
             )
-            app.openapi_schema = complete(document, cookie=cookie, without_keys=without_keys)
-        return app.openapi_schema
-
-    return write
+            self.openapi_schema = complete(document, cookie=self._cookie, without_keys=self._without_keys)
+        return self.openapi_schema
 
 
 def complete(document: Document, *, cookie: str, without_keys: Sequence[str]) -> Document:

@@ -3,10 +3,13 @@
 from typing import Annotated, Final
 
 from fastapi import Depends, Header
+from sqlalchemy import update
 from starlette.responses import Response
 
 from keel.errors import Stale
-from tradesense.http.authentication import CurrentUser
+from tradesense.db.engine import WriteConnection
+from tradesense.db.tables import users
+from tradesense.http.authentication import CurrentUser, UserId
 from tradesense.http.types import INT64_MAX
 
 HEADER: Final = "X-Data-Version"
@@ -22,6 +25,12 @@ class VersionAhead(Stale):
 def put_data_version(response: Response, version: int) -> None:
     """Say which version of the user's data a write has made."""
     response.headers[HEADER] = str(version)
+
+
+async def raise_data_version(connection: WriteConnection, user: UserId) -> int:
+    """Count a write of the user's data, in its own transaction, and return the version that it makes."""
+    raised = update(users).where(users.c.id == user).values(data_version=users.c.data_version + 1)
+    return (await connection.execute(raised.returning(users.c.data_version))).scalar_one()
 
 
 async def _data_version(

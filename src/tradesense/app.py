@@ -1,0 +1,98 @@
+"""The application: its routers and its middleware, and nothing else."""
+
+import json
+from importlib.metadata import version
+from typing import Final
+
+import anyio.to_thread
+from fastapi import APIRouter, FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from tradesense import wiring
+from tradesense.http import openapi, problems, reference
+from tradesense.http.bodies import BodyLimits, Limits
+from tradesense.http.idempotency import Idempotency
+from tradesense.http.middleware import RequestIds, SecurityHeaders, UnexpectedErrors
+from tradesense.security.endpoints import router as security
+from tradesense.settings import MEBIBYTE, Settings
+
+PREFIX: Final = "/api/v1"
+UPLOADS: Final = (f"{PREFIX}/imports", f"{PREFIX}/imports/preview")
+WITHOUT_KEYS: Final = (f"{PREFIX}/auth/",)
+JSON_BYTES: Final = MEBIBYTE
+FORM_BYTES: Final = MEBIBYTE
+"""What a form may have beside its file."""
+
+
+def create_app(settings: Settings, opening: wiring.Opening = wiring.opened) -> FastAPI:
+    """The whole application, not yet started; its lifespan opens what `opening` builds."""
+    app = openapi.Documented(
+        cookie=wiring.session_cookie(settings).name,
+        without_keys=WITHOUT_KEYS,
+        title="TradeSense",
+        version=version("tradesense"),
+        description="From a broker's file to trades, statistics and insight.",
+        lifespan=wiring.lifespan(settings, opening),
+        middleware=_middleware(settings),
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+    )
+    problems.install(app)
+    app.include_router(_api(), prefix=PREFIX)
+    _serve_documents(app)
+    return app
+
+
+def _api() -> APIRouter:
+    api = APIRouter()
+    for slice_ in (security,):
+        api.include_router(slice_)
+    return api
+
+
+def _middleware(settings: Settings) -> list[Middleware]:
+    """Outermost first: what is further in answers with the headers of what is further out."""
+    limits = Limits(JSON_BYTES, settings.max_upload_mb * MEBIBYTE + FORM_BYTES, UPLOADS)
+    return [
+        Middleware(RequestIds),
+        Middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_credentials=True,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=[
+                "Authorization",
+                "Content-Type",
+                "Idempotency-Key",
+                "If-Match",
+                "If-None-Match",
+                "X-Data-Version",
+                "X-Request-ID",
+            ],
+            expose_headers=["Content-Disposition", "ETag", "Location", "Retry-After", "X-Data-Version", "X-Request-ID"],
+            max_age=600,
+        ),
+        Middleware(SecurityHeaders, https=settings.is_https),
+        Middleware(UnexpectedErrors),
+        Middleware(BodyLimits, limits),
+        Middleware(Idempotency, without=WITHOUT_KEYS),
+    ]
+
+
+def _serve_documents(app: FastAPI) -> None:
+    """Serve the OpenAPI document and the page made of it; both are made in a thread, as that takes a while."""
+
+    async def document(_request: Request) -> Response:
+        content = await anyio.to_thread.run_sync(lambda: json.dumps(app.openapi()))
+        return Response(content, media_type="application/json")
+
+    async def page(_request: Request) -> Response:
+        content = await anyio.to_thread.run_sync(lambda: reference.render(app.openapi()))
+        return HTMLResponse(content, headers={"Content-Security-Policy": reference.POLICY})
+
+    app.add_route("/openapi.json", document, include_in_schema=False)
+    app.add_route("/docs", page, include_in_schema=False)

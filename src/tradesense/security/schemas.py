@@ -1,0 +1,116 @@
+"""What the security endpoints take and give."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field, SecretStr, StringConstraints
+
+from keel.sessions.contract import Session
+from tradesense.db.tables import Role
+from tradesense.http.types import Body, Currency, TimeZone, View
+from tradesense.security.repository import User
+
+Email = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True,
+        min_length=3,
+        max_length=254,
+        pattern=r"^[^\s@\u0000-\u001f\u007f]+@[^\s@\u0000-\u001f\u007f]+$",
+    ),
+    Field(examples=["trader@example.com"]),
+]
+"""An email address, checked for its form alone."""
+
+Password = Annotated[SecretStr, Field(max_length=1000, examples=["correct horse battery staple"])]
+"""A password, as it was typed."""
+
+NewPassword = Annotated[SecretStr, Field(min_length=8, max_length=1000, examples=["correct horse battery staple"])]
+"""A password to be: at least 8 characters (NIST SP 800-63B), whatever they are."""
+
+
+class Registration(Body):
+    """Who wants to be a user."""
+
+    email: Email
+    password: NewPassword
+    timezone: TimeZone = "UTC"
+    currency: Currency = "USD"
+
+
+class Credentials(Body):
+    """Who wants to come in."""
+
+    email: Email
+    password: Password
+
+
+class PasswordChange(Body):
+    """Another password for whoever knows the current one."""
+
+    current_password: Password
+    new_password: NewPassword
+
+
+class Preferences(Body):
+    """What a user's figures are shown in; what is left out stays."""
+
+    timezone: TimeZone | None = None
+    currency: Currency | None = None
+
+
+class UserView(View):
+    """A user, as they see themselves."""
+
+    id: UUID
+    email: str = Field(examples=["trader@example.com"])
+    role: Role
+    timezone: str = Field(examples=["America/New_York"])
+    currency: str = Field(examples=["USD"])
+    created_at: datetime
+
+    @classmethod
+    def of(cls, user: User) -> "UserView":
+        """The view of a user."""
+        return cls.model_validate(user, from_attributes=True)
+
+
+class Registered(View):
+    """A user who has been taken in, and may now log in."""
+
+    user: UserView
+
+
+class LoggedIn(View):
+    """A session's token, which is the bearer token; the answer sets it as a cookie, too."""
+
+    access_token: str = Field(examples=["kX3vB0qkq0bq3G5xw1bZ0m5v9w8r7t6y5u4i3o2p1a0"])
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the kind of token, as RFC 6750 calls it
+    expires_in: int = Field(description="Seconds until the session ends unless it is used.", examples=[604800])
+    user: UserView
+
+
+class SessionView(View):
+    """A session of the user's, to be known again and ended."""
+
+    id: UUID
+    ip: str | None = Field(examples=["203.0.113.7"])
+    user_agent: str | None = Field(examples=["Mozilla/5.0"])
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime = Field(description="When it ends unless it is used.")
+    current: bool = Field(description="Whether this request came through it.")
+
+    @classmethod
+    def of(cls, session: Session, current: str) -> "SessionView":
+        """The view of a session; `current` is the id of the one that is being used."""
+        return cls(
+            id=UUID(session.id),
+            ip=session.data.get("ip"),
+            user_agent=session.data.get("user_agent"),
+            created_at=session.created_at,
+            last_seen_at=session.last_seen_at,
+            expires_at=session.expires_at,
+            current=session.id == current,
+        )

@@ -1,0 +1,215 @@
+"""Settings: the one reader of the environment, checked as a whole before anything is opened."""
+
+import os
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+
+MEBIBYTE: Final = 1 << 20
+MASK: Final = "********"
+_DATABASES: Final = {"sqlite", "sqlite+aiosqlite", "postgres", "postgresql", "postgresql+asyncpg"}
+_REDISES: Final = {"redis", "rediss", "unix", "redis+sentinel", "redis+cluster"}
+_WEB: Final = {"http", "https"}
+_LOCAL: Final = {"localhost", "127.0.0.1", "::1"}
+
+
+class SettingsInvalid(Exception):
+    """Some settings cannot be used; `mistakes` names each variable and what is wrong with it."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("the configuration has mistakes:\n" + "\n".join(f"  {each}" for each in mistakes))
+        self.mistakes = mistakes
+
+
+def _scheme(url: str, known: set[str]) -> str:
+    if urlsplit(url).scheme not in known:
+        raise ValueError(f"must begin with one of {', '.join(f'{each}:' for each in sorted(known))}")
+    return url
+
+
+def _database_url(url: SecretStr) -> SecretStr:
+    _scheme(url.get_secret_value(), _DATABASES)
+    return url
+
+
+def _redis_url(url: SecretStr) -> SecretStr:
+    _scheme(url.get_secret_value(), _REDISES)
+    return url
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(_scheme(url, _WEB))
+    if not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment or parts.username:
+        raise ValueError(f"{url} is no origin: scheme, host and port are wanted, such as https://journal.example.com")
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def _public_url(url: str) -> str:
+    origin = _origin(url)
+    parts = urlsplit(origin)
+    if parts.scheme == "http" and parts.hostname not in _LOCAL:
+        raise ValueError("must be https, or http on localhost: a login cookie would cross the network in the clear")
+    return origin
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name} is no IANA time zone such as Europe/Berlin") from None
+    return name
+
+
+class Settings(BaseModel):
+    """Everything that can be set, by the name of its environment variable (the alias) or as an argument."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True, extra="forbid")
+
+    data_dir: Path = Field(default=Path("data"), alias="TRADESENSE_DATA_DIR")
+    """Where the embedded database and the kept files live."""
+    database_url: Annotated[SecretStr, AfterValidator(_database_url)] | None = Field(default=None, alias="DATABASE_URL")
+    """SQLite or PostgreSQL; an SQLite file in `data_dir` unless given."""
+    redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = Field(
+        default=None, validation_alias=AliasChoices("REDIS_PRIVATE_URL", "REDIS_URL")
+    )
+    """Checked, but nothing uses it yet."""
+    host: str = Field(default="127.0.0.1", alias="HOST", min_length=1)
+    port: int = Field(default=8000, alias="PORT", ge=0, le=65535)
+    workers: int = Field(default=1, alias="WEB_CONCURRENCY", ge=1, le=64)
+    """Processes that serve."""
+    public_url: Annotated[str, AfterValidator(_public_url)] = Field(default="", alias="TRADESENSE_PUBLIC_URL")
+    """What browsers call this instance; `http://localhost` and the port unless given."""
+    cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_split)] = Field(
+        default=(), alias="TRADESENSE_CORS_ORIGINS"
+    )
+    """Other origins whose pages may use the API, separated by commas."""
+    max_upload_mb: int = Field(default=200, alias="TRADESENSE_MAX_UPLOAD_MB", ge=1, le=4096)
+    """MiB that an uploaded file may have."""
+    max_rows: int = Field(default=2_000_000, alias="TRADESENSE_MAX_ROWS", ge=1, le=100_000_000)
+    """Rows that an uploaded file may have."""
+    session_idle_days: float = Field(default=7, alias="TRADESENSE_SESSION_IDLE_DAYS", gt=0, le=3650)
+    """How long a session lives without being used."""
+    session_days: float = Field(default=30, alias="TRADESENSE_SESSION_DAYS", gt=0, le=3650)
+    """How long a session lives at all."""
+    registration: Literal["open", "closed"] = Field(default="open", alias="TRADESENSE_REGISTRATION")
+    """Whether whoever comes may become a user."""
+    timezone: Annotated[str, AfterValidator(_zone)] = Field(default="UTC", alias="TRADESENSE_TIMEZONE")
+    """The time zone of users who have not said theirs."""
+    currency: str = Field(default="USD", alias="TRADESENSE_CURRENCY", pattern=r"^[A-Z][A-Z0-9]{2,9}$")
+    """The currency of users who have not said theirs."""
+    shutdown_s: float = Field(default=20, alias="TRADESENSE_SHUTDOWN_S", ge=0, le=3600)
+    """Seconds that a running import is given to finish when the server stops, before it is handed back."""
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", alias="LOG_LEVEL")
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str] | None = None, **given: Any) -> Self:  # noqa: ANN401 - fields
+        """The settings of the environment, where `given` (by field name) overrides; an empty variable counts as unset.
+
+        Raises `SettingsInvalid` with all mistakes at once.
+        """
+        source = os.environ if environment is None else environment
+        values = {name: source[name] for name in cls.variables() if source.get(name)}
+        overridden = {each for name in given for each in _aliases(name)}
+        found = {name: value for name, value in values.items() if name not in overridden}
+        try:
+            return cls.model_validate({**found, **given})
+        except ValidationError as error:
+            raise SettingsInvalid([_mistake(each) for each in error.errors(include_input=False)]) from None
+
+    @classmethod
+    def variables(cls) -> Iterator[str]:
+        """The names of all environment variables that count."""
+        for name in cls.model_fields:
+            yield from _aliases(name)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _derive(cls, values: dict[str, Any]) -> dict[str, Any]:
+        port = values.get("PORT", values.get("port", 8000))
+        if not values.keys() & {"TRADESENSE_PUBLIC_URL", "public_url"}:
+            values = {**values, "public_url": f"http://localhost:{port}"}
+        return values
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        mistakes = []
+        if self.session_idle_days > self.session_days:
+            mistakes.append("TRADESENSE_SESSION_IDLE_DAYS is longer than TRADESENSE_SESSION_DAYS")
+        if self.workers > 1 and self.is_embedded:
+            mistakes.append("WEB_CONCURRENCY above 1 needs a DATABASE_URL of PostgreSQL: SQLite has one writer")
+        if mistakes:
+            raise ValueError("; ".join(mistakes))
+        return self
+
+    @property
+    def database(self) -> str:
+        """The URL of the database, password and all."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.data_dir.absolute() / 'tradesense.db'}"
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the database is a file of ours."""
+        return self.database.startswith("sqlite")
+
+    @property
+    def is_https(self) -> bool:
+        """Whether browsers come over https."""
+        return self.public_url.startswith("https:")
+
+    @property
+    def session_idle(self) -> timedelta:
+        """How long a session lives without being used."""
+        return timedelta(days=self.session_idle_days)
+
+    @property
+    def session_lifetime(self) -> timedelta:
+        """How long a session lives at all."""
+        return timedelta(days=self.session_days)
+
+    def shown(self) -> dict[str, str]:
+        """Every setting by the name of its variable, fit to be shown: secrets keep their host, not their password."""
+        return {_aliases(name)[-1]: _masked(getattr(self, name)) for name in type(self).model_fields}
+
+
+def _aliases(name: str) -> list[str]:
+    field = Settings.model_fields[name]
+    alias = field.validation_alias
+    return [str(each) for each in alias.choices] if isinstance(alias, AliasChoices) else [str(alias)]
+
+
+def _masked(value: object) -> str:
+    if isinstance(value, SecretStr):
+        parts = urlsplit(value.get_secret_value())
+        credentials, at, host = parts.netloc.rpartition("@")
+        user, colon, _ = credentials.partition(":")
+        return parts._replace(netloc=f"{user}{colon}{MASK if colon else ''}{at}{host}", query="").geturl()
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return "" if value is None else str(value)
+
+
+def _mistake(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
+    message = error["msg"].removeprefix("Value error, ")
+    path = [part for part in error["loc"] if isinstance(part, str)]
+    return f"{path[0]}: {message}" if path else message

@@ -1,0 +1,84 @@
+"""The composition root: the only place that builds concrete things, for as long as the application lives."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
+from typing import Final, TypedDict
+
+import anyio
+from fastapi import FastAPI
+
+from keel.clock import Clock, SystemClock
+from keel.sessions.contract import Lifetimes
+from keel.tasks import Tasks
+from tradesense.db.engine import Database
+from tradesense.db.migrations import migrate
+from tradesense.http.authentication import Authentication, SessionCookie, TrustedOrigins
+from tradesense.http.remembered import RememberedAnswers
+from tradesense.security.repository import SqlSessionStore
+from tradesense.security.service import Logins, Passwords, Users
+from tradesense.settings import Settings
+
+TIDY_EVERY: Final = timedelta(hours=1)
+
+
+class State(TypedDict):
+    """What requests can ask for; `tradesense.http.state.provided` finds it by name."""
+
+    authentication: Authentication
+    remembered: RememberedAnswers
+    users: Users
+    logins: Logins
+
+
+def session_cookie(settings: Settings) -> SessionCookie:
+    """The cookie that this instance's sessions live in."""
+    return SessionCookie(https=settings.is_https, lifetime=settings.session_lifetime)
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings, *, clock: Clock | None = None, passwords: Passwords | None = None
+) -> AsyncIterator[State]:
+    """Everything there is, built from the settings and closed in the end; the command line uses it, too.
+
+    `clock` and `passwords` are for tests: hands to turn, and hashes that cost little.
+    """
+    clock = clock or SystemClock()
+    passwords = passwords or Passwords()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.database)
+    lifetimes = Lifetimes(idle=settings.session_idle, absolute=settings.session_lifetime)
+    sessions = SqlSessionStore(database, clock, lifetimes)
+    users = Users(database, clock, passwords, sessions, open_to_all=settings.registration == "open")
+    logins = Logins(database, clock, passwords, sessions, users, lifetimes)
+    remembered = RememberedAnswers(database, clock)
+    origins = TrustedOrigins(frozenset({settings.public_url, *settings.cors_origins}))
+    tasks = Tasks()
+
+    async def tidy() -> None:
+        while True:
+            await anyio.sleep(TIDY_EVERY.total_seconds())
+            await remembered.forget_expired()
+            await sessions.forget_expired()
+
+    try:
+        await migrate(database)
+        tasks.start("tidy", tidy())
+        yield State(
+            authentication=Authentication(logins.identify, session_cookie(settings), origins),
+            remembered=remembered,
+            users=users,
+            logins=logins,
+        )
+    finally:
+        await tasks.close(timedelta(seconds=settings.shutdown_s))
+        await database.close()
+
+
+Opening = Callable[[Settings], AbstractAsyncContextManager[State]]
+
+
+def lifespan(settings: Settings, opening: Opening = opened) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
+    """The application's lifespan: what is opened with it, and closed."""
+    return lambda _app: opening(settings)
