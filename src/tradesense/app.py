@@ -16,8 +16,10 @@ from tradesense.http import openapi, problems, reference
 from tradesense.http.bodies import BodyLimits, Limits
 from tradesense.http.idempotency import Idempotency
 from tradesense.http.middleware import RequestIds, SecurityHeaders, UnexpectedErrors
+from tradesense.journal.endpoints import router as journal
 from tradesense.security.endpoints import router as security
 from tradesense.settings import MEBIBYTE, Settings
+from tradesense.trades.endpoints import router as trades
 
 PREFIX: Final = "/api/v1"
 UPLOADS: Final = (f"{PREFIX}/imports", f"{PREFIX}/imports/preview")
@@ -49,7 +51,7 @@ def create_app(settings: Settings, opening: wiring.Opening = wiring.opened) -> F
 
 def _api() -> APIRouter:
     api = APIRouter()
-    for slice_ in (security,):
+    for slice_ in (security, trades, journal):
         api.include_router(slice_)
     return api
 

@@ -15,9 +15,11 @@ from tradesense.db.engine import Database
 from tradesense.db.migrations import migrate
 from tradesense.http.authentication import Authentication, SessionCookie, TrustedOrigins
 from tradesense.http.remembered import RememberedAnswers
+from tradesense.journal.service import Notebook
 from tradesense.security.repository import SqlSessionStore
 from tradesense.security.service import Logins, Passwords, Users
 from tradesense.settings import Settings
+from tradesense.trades.service import TradeArchive
 
 TIDY_EVERY: Final = timedelta(hours=1)
 
@@ -29,6 +31,8 @@ class State(TypedDict):
     remembered: RememberedAnswers
     users: Users
     logins: Logins
+    notebook: Notebook
+    archive: TradeArchive
 
 
 def session_cookie(settings: Settings) -> SessionCookie:
@@ -53,6 +57,7 @@ async def opened(
     users = Users(database, clock, passwords, sessions, open_to_all=settings.registration == "open")
     logins = Logins(database, clock, passwords, sessions, users, lifetimes)
     remembered = RememberedAnswers(database, clock)
+    notebook = Notebook(database, clock)
     origins = TrustedOrigins(frozenset({settings.public_url, *settings.cors_origins}))
     tasks = Tasks()
 
@@ -70,6 +75,8 @@ async def opened(
             remembered=remembered,
             users=users,
             logins=logins,
+            notebook=notebook,
+            archive=TradeArchive(database, notebook),
         )
     finally:
         await tasks.close(timedelta(seconds=settings.shutdown_s))

@@ -1,0 +1,1 @@
+"""What a person writes: annotations of trades, tags, playbooks and the journal of days."""

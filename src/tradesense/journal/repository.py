@@ -1,0 +1,289 @@
+"""Annotations, tags, playbooks and days in SQL, each query scoped to its user.
+
+An annotation hangs on an execution. The trade it speaks of is the one that holds that execution now: the last of the
+book that begins at or before it. So it follows its execution through every rebuild, and a merge keeps both.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Row, ScalarSelect, Select, and_, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from keel.ids import uuid7
+from tradesense.db.engine import ReadConnection, WriteConnection
+from tradesense.db.generations import visible
+from tradesense.db.tables import (
+    accounts,
+    annotation_tags,
+    annotations,
+    executions,
+    journal_entries,
+    playbooks,
+    tags,
+    trades,
+)
+from tradesense.domain.executions import ExecutionId
+from tradesense.domain.trades import TradeId
+from tradesense.http.authentication import UserId
+
+
+class Annotation(NamedTuple):
+    """What was written on one execution. `trade_id` is None where no trade holds it any more: an orphan."""
+
+    execution_id: ExecutionId
+    account_id: UUID
+    trade_id: TradeId | None
+    notes: str | None
+    playbook_id: UUID | None
+    playbook: str | None
+    rating: int | None
+    initial_risk: Decimal | None
+    mistakes: tuple[str, ...]
+    tags: tuple[str, ...]
+    version: int
+    updated_at: datetime
+
+
+class Playbook(NamedTuple):
+    """A named way of trading."""
+
+    id: UUID
+    name: str
+    description: str
+    rules: list[str]
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class Tag(NamedTuple):
+    """A label, and how many annotations bear it."""
+
+    id: UUID
+    name: str
+    used: int
+
+
+class Day(NamedTuple):
+    """One day's entry."""
+
+    date: date
+    content: dict[str, Any]
+    version: int
+    updated_at: datetime
+
+
+def holding_trade() -> ScalarSelect[UUID]:
+    """The id of the trade that holds `executions`' row; joined to `accounts`, whose generation counts."""
+    return (
+        select(trades.c.id)
+        .where(
+            trades.c.book_id == executions.c.book_id,
+            trades.c.first <= executions.c.order_key,
+            trades.c.last >= executions.c.order_key,
+            visible(trades),
+        )
+        .order_by(trades.c.first.desc())
+        .limit(1)
+        .correlate(executions, accounts)
+        .scalar_subquery()
+    )
+
+
+def trades_tagged(user: UserId, tag: str) -> Select[UUID]:
+    """The ids of the user's trades that bear a tag."""
+    return (
+        select(holding_trade().label("id"))
+        .select_from(annotation_tags)
+        .join(tags, and_(tags.c.id == annotation_tags.c.tag_id, tags.c.user_id == user, tags.c.name == tag))
+        .join(executions, executions.c.id == annotation_tags.c.execution_id)
+        .join(accounts, and_(accounts.c.id == executions.c.account_id, accounts.c.user_id == user))
+        .where(visible(executions), executions.c.deleted_at.is_(None))
+    )
+
+
+async def annotations_of(
+    connection: ReadConnection, user: UserId, wanted: Collection[TradeId] | None = None
+) -> list[Annotation]:
+    """The user's annotations, or those of some trades, in the order of their executions."""
+    held = and_(executions.c.id == annotations.c.execution_id, visible(executions), executions.c.deleted_at.is_(None))
+    found = (
+        select(
+            annotations, executions.c.order_key, playbooks.c.name.label("playbook"), holding_trade().label("trade_id")
+        )
+        .select_from(annotations)
+        .join(accounts, and_(accounts.c.id == annotations.c.account_id, accounts.c.user_id == user))
+        .outerjoin(executions, held)
+        .outerjoin(playbooks, playbooks.c.id == annotations.c.playbook_id)
+        .where(annotations.c.user_id == user, accounts.c.deleted_at.is_(None))
+        .subquery()
+    )
+    query = select(found).order_by(found.c.order_key, found.c.execution_id)
+    if wanted is not None:
+        query = query.where(found.c.trade_id.in_(wanted))
+    rows = (await connection.execute(query)).all()
+    names = await _tag_names(connection, user, [row.execution_id for row in rows] if wanted is not None else None)
+    return [_annotation(row, names) for row in rows]
+
+
+def _annotation(row: Row[Any], names: Mapping[UUID, list[str]]) -> Annotation:
+    return Annotation(
+        ExecutionId(row.execution_id),
+        row.account_id,
+        None if row.trade_id is None else TradeId(row.trade_id),
+        row.notes,
+        row.playbook_id,
+        row.playbook,
+        row.rating,
+        row.initial_risk,
+        tuple(row.mistakes),
+        tuple(names.get(row.execution_id, ())),
+        row.version,
+        row.updated_at,
+    )
+
+
+async def _tag_names(connection: ReadConnection, user: UserId, of: Sequence[UUID] | None) -> Mapping[UUID, list[str]]:
+    query = (
+        select(annotation_tags.c.execution_id, tags.c.name)
+        .join(tags, and_(tags.c.id == annotation_tags.c.tag_id, tags.c.user_id == user))
+        .order_by(tags.c.name)
+    )
+    if of is not None:
+        query = query.where(annotation_tags.c.execution_id.in_(of))
+    names: dict[UUID, list[str]] = defaultdict(list)
+    for execution_id, name in await connection.execute(query):
+        names[execution_id].append(name)
+    return names
+
+
+async def write_annotation(connection: WriteConnection, user: UserId, annotation: Annotation) -> None:
+    """Set what is written on an execution, with all of its tags."""
+    row = {
+        "execution_id": annotation.execution_id,
+        "user_id": user,
+        "account_id": annotation.account_id,
+        "notes": annotation.notes,
+        "playbook_id": annotation.playbook_id,
+        "rating": annotation.rating,
+        "initial_risk": annotation.initial_risk,
+        "mistakes": list(annotation.mistakes),
+        "version": annotation.version,
+        "updated_at": annotation.updated_at,
+    }
+    await erase_annotations(connection, user, [annotation.execution_id])
+    await connection.execute(insert(annotations).values(row))
+    if annotation.tags:
+        ids = await _tag_ids(connection, user, annotation.tags, annotation.updated_at)
+        await connection.execute(
+            insert(annotation_tags),
+            [{"execution_id": annotation.execution_id, "tag_id": tag_id} for tag_id in ids],
+        )
+
+
+async def erase_annotations(connection: WriteConnection, user: UserId, of: Iterable[ExecutionId]) -> None:
+    """Take away what is written on some executions."""
+    await connection.execute(
+        delete(annotations).where(annotations.c.user_id == user, annotations.c.execution_id.in_(list(of)))
+    )
+
+
+async def _tag_ids(connection: WriteConnection, user: UserId, names: Collection[str], now: datetime) -> list[UUID]:
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    rows = [{"id": uuid7(), "user_id": user, "name": name, "created_at": now} for name in names]
+    await connection.execute(dialect.insert(tags).values(rows).on_conflict_do_nothing())
+    found = await connection.execute(select(tags.c.id).where(tags.c.user_id == user, tags.c.name.in_(names)))
+    return list(found.scalars())
+
+
+async def list_tags(connection: ReadConnection, user: UserId) -> list[Tag]:
+    """The user's tags by name, with how often each is used."""
+    query = (
+        select(tags.c.id, tags.c.name, func.count(annotation_tags.c.execution_id))
+        .outerjoin(annotation_tags, annotation_tags.c.tag_id == tags.c.id)
+        .where(tags.c.user_id == user)
+        .group_by(tags.c.id, tags.c.name)
+        .order_by(tags.c.name)
+    )
+    return [Tag(*row) for row in await connection.execute(query)]
+
+
+async def list_playbooks(connection: ReadConnection, user: UserId) -> list[Playbook]:
+    """The user's playbooks by name."""
+    query = _playbooks(user).order_by(playbooks.c.name, playbooks.c.id)
+    return [Playbook(*row) for row in await connection.execute(query)]
+
+
+async def find_playbook(connection: ReadConnection, user: UserId, playbook: UUID) -> Playbook | None:
+    """One of the user's playbooks."""
+    row = (await connection.execute(_playbooks(user).where(playbooks.c.id == playbook))).one_or_none()
+    return None if row is None else Playbook(*row)
+
+
+async def find_playbook_named(connection: ReadConnection, user: UserId, name: str) -> Playbook | None:
+    """The user's playbook of this name, the oldest where there are several."""
+    query = _playbooks(user).where(playbooks.c.name == name).order_by(playbooks.c.created_at, playbooks.c.id).limit(1)
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else Playbook(*row)
+
+
+def _playbooks(user: UserId) -> Select[Any]:
+    columns = [playbooks.c[name] for name in Playbook._fields]
+    return select(*columns).where(playbooks.c.user_id == user, playbooks.c.deleted_at.is_(None))
+
+
+async def insert_playbook(connection: WriteConnection, user: UserId, playbook: Playbook) -> None:
+    """Add a playbook."""
+    await connection.execute(insert(playbooks).values(user_id=user, **playbook._asdict()))
+
+
+async def update_playbook(
+    connection: WriteConnection, user: UserId, playbook: UUID, version: int, values: Mapping[str, Any]
+) -> bool:
+    """Set some columns of a playbook, and its next version; False where this version is no longer the current one."""
+    edited = await connection.execute(
+        update(playbooks)
+        .where(playbooks.c.user_id == user, playbooks.c.id == playbook, playbooks.c.version == version)
+        .values(version=version + 1, **values)
+    )
+    return edited.rowcount == 1
+
+
+async def forget_playbook(connection: WriteConnection, user: UserId, playbook: UUID) -> None:
+    """Take a playbook off the annotations that name it."""
+    await connection.execute(
+        update(annotations)
+        .where(annotations.c.user_id == user, annotations.c.playbook_id == playbook)
+        .values(playbook_id=None)
+    )
+
+
+async def find_day(connection: ReadConnection, user: UserId, day: date) -> Day | None:
+    """The entry of a day."""
+    columns = [journal_entries.c[name] for name in Day._fields]
+    query = select(*columns).where(journal_entries.c.user_id == user, journal_entries.c.date == day)
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else Day(*row)
+
+
+async def list_days(connection: ReadConnection, user: UserId, first: date, last: date) -> list[Day]:
+    """The entries from the first to the last day."""
+    columns = [journal_entries.c[name] for name in Day._fields]
+    query = select(*columns).where(journal_entries.c.user_id == user, journal_entries.c.date.between(first, last))
+    return [Day(*row) for row in await connection.execute(query.order_by(journal_entries.c.date))]
+
+
+async def put_day(connection: WriteConnection, user: UserId, day: Day) -> None:
+    """Set the entry of a day."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    values = {"content": day.content, "version": day.version, "updated_at": day.updated_at}
+    await connection.execute(
+        dialect.insert(journal_entries)
+        .values(user_id=user, date=day.date, **values)
+        .on_conflict_do_update(index_elements=[journal_entries.c.user_id, journal_entries.c.date], set_=values)
+    )
