@@ -10,7 +10,7 @@ def main() -> None:
 
 def build() -> Typer:
     """The commands and their options."""
-    from tradesense.cli import config, doctor
+    from tradesense.cli import config, doctor, serve, user
 
     app = Typer(
         name="tradesense",
@@ -18,7 +18,13 @@ def build() -> Typer:
         no_args_is_help=True,
         pretty_exceptions_enable=False,
     )
+    app.command()(serve.serve)
     app.command()(doctor.doctor)
+    users = Typer(help="The users of this instance.", no_args_is_help=True)
+    users.command()(user.create)
+    users.command()(user.promote)
+    users.command()(user.disable)
+    app.add_typer(users, name="user")
     configuration = Typer(help="What the program would run with.", no_args_is_help=True)
     configuration.command()(config.check)
     configuration.command()(config.show)

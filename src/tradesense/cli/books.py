@@ -63,19 +63,27 @@ class Money(NamedTuple):
     costs: Decimal
 
 
+class Added(NamedTuple):
+    """What a file added: new executions; `known` are the lines all of whose fills were in the books before."""
+
+    executions: int
+    known: set[int]
+
+
 @dataclass(slots=True)
 class Books:
     """All books of a report."""
 
     by_key: dict[BookKey, Book] = field(default_factory=dict)
 
-    def add(self, reading: Reading) -> set[int]:
-        """Take a file's fills into their books; gives the lines all of whose fills were known already."""
-        lines: dict[int, bool] = {}
+    def add(self, reading: Reading) -> Added:
+        """Take a file's fills into their books."""
+        new_by_line: dict[int, int] = {}
         with exact():
             for entry in reading.fills():
-                lines[entry.line] = self._add(entry) | lines.get(entry.line, False)
-        return {line for line, new in lines.items() if not new}
+                new_by_line[entry.line] = new_by_line.get(entry.line, 0) + self._add(entry)
+        known = {line for line, new in new_by_line.items() if not new}
+        return Added(executions=sum(new_by_line.values()), known=known)
 
     def _add(self, entry: Entry) -> bool:
         account, instrument = entry.fill.account or "", entry.fill.instrument

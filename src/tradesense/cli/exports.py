@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from tradesense.brokers.contract import (
     Cash,
+    CashMovement,
     Failed,
     Fill,
     Format,
@@ -76,10 +77,10 @@ class _Telling:
 def tell(outcome: Outcome) -> Told:
     """What a row became, in words."""
     match outcome:
-        case Imported(line, fills, _):
-            return Told(line, "imported", ", ".join(_fill(fill) for fill in fills))
-        case Cash(line, movement):
-            return Told(line, "cash", f"{movement.kind} {movement.amount:,f} {movement.currency}")
+        case Imported(line, fills, _, also):
+            return Told(line, "imported", ", ".join((*map(_fill, fills), *map(_movement, also))))
+        case Cash(line, movement, also):
+            return Told(line, "cash", ", ".join(map(_movement, (movement, *also))))
         case Ignored(line, reason):
             return Told(line, "ignored", reason)
         case Failed(line, column, message):
@@ -88,3 +89,7 @@ def tell(outcome: Outcome) -> Told:
 
 def _fill(fill: Fill) -> str:
     return f"{fill.side} {fill.quantity:,f} {fill.instrument.symbol} at {fill.price:,f}"
+
+
+def _movement(movement: CashMovement) -> str:
+    return f"{movement.kind} {movement.amount:,f} {movement.currency}"

@@ -39,8 +39,8 @@ def read_text(tmp_path: Path) -> Iterator[ReadText]:
 
 def test_the_same_file_twice_adds_nothing(read_text: ReadText) -> None:
     books = Books()
-    assert books.add(read_text(HEADER + ROUND_TRIP)) == set()
-    assert books.add(read_text(HEADER + ROUND_TRIP)) == {2, 3}
+    assert books.add(read_text(HEADER + ROUND_TRIP)) == (2, set())
+    assert books.add(read_text(HEADER + ROUND_TRIP)) == (0, {2, 3})
     (book,) = books
     (trade,), excesses = book.trades(Method.FIFO)
     assert (trade.gross, trade.costs, excesses) == (Decimal(100), Decimal(3), [])
@@ -50,7 +50,7 @@ def test_an_overlapping_file_adds_only_what_is_new(read_text: ReadText) -> None:
     books = Books()
     books.add(read_text(HEADER + ROUND_TRIP))
     later = "2026-01-05 16:00,MESH6,sell,1,6020,1,0.5,5,USD,A,3\n"
-    assert books.add(read_text(HEADER + ROUND_TRIP + later)) == {2, 3}
+    assert books.add(read_text(HEADER + ROUND_TRIP + later)) == (1, {2, 3})
     (book,) = books
     assert len(book.executions) == 3
 

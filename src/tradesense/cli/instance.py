@@ -1,0 +1,42 @@
+"""The instance that the configuration describes, opened without its web server for as long as a command needs it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from pydantic import ValidationError
+from typer import Exit
+
+from keel.errors import Refusal
+from tradesense.cli.configuration import load
+from tradesense.cli.terminal import errors
+from tradesense.wiring import State, opened
+
+T = TypeVar("T")
+
+
+def run(work: Callable[[State], Awaitable[T]]) -> T:
+    """What `work` gives with everything opened; a refusal is printed and ends the command with 1."""
+    settings = load()
+
+    async def within() -> T:
+        async with opened(settings) as state:
+            return await work(state)
+
+    try:
+        return asyncio.run(within())
+    except Refusal as refusal:
+        errors().print(str(refusal), style="red", markup=False)
+        raise Exit(1) from None
+
+
+@contextmanager
+def refuse_invalid() -> Iterator[None]:
+    """Print what is wrong with values that a person gave, and end the command with 1."""
+    try:
+        yield
+    except ValidationError as invalid:
+        for error in invalid.errors(include_input=False, include_url=False):
+            errors().print(f"{'.'.join(map(str, error['loc']))}: {error['msg']}", style="red", markup=False)
+        raise Exit(1) from None

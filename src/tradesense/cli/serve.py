@@ -1,0 +1,50 @@
+"""`tradesense serve`: the server, in one process or several."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Option
+
+from tradesense.cli.terminal import errors
+
+if TYPE_CHECKING:
+    from tradesense.settings import Settings
+
+
+def serve(
+    host: Annotated[str | None, Option(help="The address to listen on; HOST, else 127.0.0.1.")] = None,
+    port: Annotated[int | None, Option(help="The port to listen on; PORT, else 8000.", min=0, max=65535)] = None,
+    workers: Annotated[int | None, Option(help="Processes that serve; WEB_CONCURRENCY, else 1.", min=1)] = None,
+) -> None:
+    """Serve the API; the database is created, or brought up to date, as the server starts."""
+    from tradesense.cli.configuration import load
+
+    settings = load(host=host, port=port, workers=workers)
+    errors().print(f"TradeSense on {settings.public_url} (its API: {settings.public_url}/docs)", soft_wrap=True)
+    run(settings)
+
+
+def run(settings: "Settings") -> None:
+    """Serve until told to stop."""
+    from functools import partial
+
+    from uvicorn import Config, Server
+    from uvicorn.supervisors import Multiprocess
+
+    from tradesense.app import create_app
+
+    config = Config(
+        partial(create_app, settings),
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        log_level=settings.log_level,
+        server_header=False,
+        timeout_graceful_shutdown=max(1, round(settings.shutdown_s)),
+        lifespan="on",
+        ws="none",
+    )
+    if settings.workers == 1:
+        Server(config).run()
+    else:
+        Multiprocess(config, sockets=[config.bind_socket()]).run()
