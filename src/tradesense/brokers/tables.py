@@ -20,7 +20,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Final
 
-from tradesense.brokers.contract import DateOrder, Failed, Imported, Options, Outcome
+from tradesense.brokers.contract import DateOrder, Failed, Ignored, Imported, Options, Outcome
 from tradesense.brokers.documents import Document
 from tradesense.brokers.numbers import NotANumber, NumberStyle, evidence, is_empty, parse_number
 from tradesense.brokers.refusals import Unreadable
@@ -264,8 +264,8 @@ class Table:
         """Convert one row, as `outcomes` does."""
         try:
             outcome = convert(row)
-            if len(row.cells) != self.width and isinstance(outcome, Imported):
-                self._check_width(row, document)
+            if len(row.cells) != self.width:
+                self._check_width(row, outcome, document)
         except RowError as error:
             return Failed(row.line, error.column, str(error))
         if self._unwarned and self.clock.doubtful and isinstance(outcome, Imported):
@@ -273,13 +273,15 @@ class Table:
             return outcome._replace(warning=outcome.warning or self._doubt())
         return outcome
 
-    def _check_width(self, row: Row, document: Document | None) -> None:
-        if len(row.cells) < self.width:
-            if document is not None and row.line == document.unterminated:
-                raise RowError(f"the row ends after {len(row.cells)} of {self.width} cells: the file is cut off")
-        elif any(cell.strip() for cell in row.cells[self.width :]):
+    def _check_width(self, row: Row, outcome: Outcome, document: Document | None) -> None:
+        """A footer of one cell may end a file; a row that was cut off, or pushed aside by a delimiter, may not."""
+        size, ignored = len(row.cells), isinstance(outcome, Ignored)
+        if size < self.width:
+            if document is not None and row.line == document.unterminated and not (ignored and size == 1):
+                raise RowError(f"the row ends after {size} of {self.width} cells: the file is cut off")
+        elif not ignored and any(cell.strip() for cell in row.cells[self.width :]):
             raise RowError(
-                f"the row has {len(row.cells)} cells under a header of {self.width}: "
+                f"the row has {size} cells under a header of {self.width}: "
                 "a number or a text with the delimiter in it needs quotes"
             )
 

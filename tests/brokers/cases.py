@@ -1,0 +1,58 @@
+"""One small file per format, written for these tests, with what must come of it however it is disguised.
+
+A new format adds its fixture here; `test_nasty_variants.py` does the rest.
+"""
+
+import datetime as dt
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from tradesense.brokers.contract import DateOrder, Options
+
+FIXTURES: Final = Path(__file__).parent / "fixtures"
+NEW_YORK: Final = Options(ZoneInfo("America/New_York"))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A format's fixture. The last row must become executions, so that cutting it off is noticed.
+
+    `shuffles` is False where a column without a name belongs to its neighbour, or sections differ.
+    """
+
+    format: str
+    fixture: str
+    rows: int
+    executions: int
+    options: Options = field(default=NEW_YORK)
+    shuffles: bool = True
+
+    @property
+    def path(self) -> Path:
+        return FIXTURES / self.fixture
+
+    def __str__(self) -> str:
+        return self.format
+
+
+_MONTH_FIRST: Final = Options(ZoneInfo("America/Chicago"), date_order=DateOrder.MONTH_FIRST)
+
+CASES: Final = (
+    Case("generic/executions", "generic.csv", rows=6, executions=6),
+    Case("tradovate/orders", "tradovate-orders.csv", rows=5, executions=3),
+    Case("tradovate/performance", "tradovate-performance.csv", rows=3, executions=6),
+    Case("ninjatrader/grid", "ninjatrader-grid.csv", rows=3, executions=6, options=_MONTH_FIRST),
+    Case("ninjatrader/executions", "ninjatrader-executions.csv", rows=3, executions=3, options=_MONTH_FIRST),
+    Case("topstepx/trades", "topstepx.csv", rows=3, executions=6),
+    Case("tradervue/generic", "tradervue.csv", rows=4, executions=4),
+    Case("tradezella/generic", "tradezella.csv", rows=4, executions=4),
+    Case(
+        "das/trades",
+        "das.csv",
+        rows=4,
+        executions=4,
+        options=Options(ZoneInfo("America/New_York"), dt.date(2026, 3, 2)),
+    ),
+)
