@@ -27,8 +27,8 @@ class Context:
         return cls(options, Instruments(options))
 
 
-class TableFormat(ABC):
-    """A format that is one table. A subclass says what its columns mean and what a row becomes.
+class HeaderFormat(ABC):
+    """A format that is one table, known by its header.
 
     `layout` finds the columns; `telling` names columns that prove the format, of which at least half must be there
     for it to be detected (in any spelling; a trailing `*` is a beginning).
@@ -51,6 +51,14 @@ class TableFormat(ABC):
         if share < _UNSURE:
             return None
         return Match(_UNSURE + (_SURE - _UNSURE) * share, f"the columns {', '.join(present)}")
+
+    @abstractmethod
+    def read(self, document: Document, options: Options) -> Iterator[Outcome]:
+        """Read the table, one outcome per row."""
+
+
+class TableFormat(HeaderFormat):
+    """A format whose rows are read one by one. A subclass says what the columns mean and what a row becomes."""
 
     def read(self, document: Document, options: Options) -> Iterator[Outcome]:
         """Read the table, one outcome per row."""
