@@ -16,9 +16,8 @@ from tradesense.db.types import (
     UtcDateTime,
     Word,
     decimal_text,
-    from_microseconds,
-    microseconds,
 )
+from tradesense.domain.local_time import instant, microseconds
 
 Convert = Callable[[Any], Any]
 
@@ -40,7 +39,7 @@ def _uuid(value: bytes) -> UUID:
 
 
 _TO_SQLITE: Final[dict[type, Convert]] = {Identifier: _blob, ExactDecimal: _text, UtcDateTime: _count}
-_FROM_SQLITE: Final[dict[type, Convert]] = {Identifier: _uuid, ExactDecimal: Decimal, UtcDateTime: from_microseconds}
+_FROM_SQLITE: Final[dict[type, Convert]] = {Identifier: _uuid, ExactDecimal: Decimal, UtcDateTime: instant}
 
 
 class Batch(NamedTuple):

@@ -1,9 +1,9 @@
 """Column types that mean the same on both databases: exact decimals, UTC times, compact UUIDs, words of an enum."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from sqlalchemy import JSON, BigInteger, DateTime, Integer, LargeBinary, Numeric, Text, Uuid
@@ -15,11 +15,9 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from tradesense.domain import money
+from tradesense.domain.local_time import instant, microseconds
 
 E = TypeVar("E", bound=StrEnum)
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def decimal_text(value: Decimal) -> str:
@@ -28,16 +26,6 @@ def decimal_text(value: Decimal) -> str:
     if "E" in plain or plain.startswith("-0"):
         return money.text(value)
     return plain.rstrip("0").rstrip(".") if "." in plain else plain
-
-
-def microseconds(at: datetime) -> int:
-    """Microseconds since 1970, UTC; raises TypeError for a naive time."""
-    return (at - _EPOCH) // _MICROSECOND
-
-
-def from_microseconds(value: int) -> datetime:
-    """The aware UTC time that `microseconds` counted."""
-    return _EPOCH + timedelta(microseconds=value)
 
 
 class ExactDecimal(TypeDecorator[Decimal]):
@@ -86,7 +74,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         """Read aware UTC."""
         if value is None:
             return None
-        return from_microseconds(value) if isinstance(value, int) else value.astimezone(UTC)
+        return instant(value) if isinstance(value, int) else value.astimezone(UTC)
 
 
 class Identifier(TypeDecorator[UUID]):

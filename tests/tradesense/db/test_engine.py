@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from keel.ids import uuid7
 from tradesense.db.engine import Database, WriteConnection, database_url
 from tradesense.db.tables import Role, accounts, users
-from tradesense.db.types import decimal_text, from_microseconds, microseconds
+from tradesense.db.types import decimal_text
 from tradesense.domain import money
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -145,8 +145,3 @@ def test_another_database_is_refused_by_name() -> None:
 def test_the_quick_text_of_a_decimal_is_the_canonical_one(value: Decimal) -> None:
     if len(value.as_tuple().digits) <= 60 and abs(value.adjusted()) < 40:
         assert decimal_text(value) == money.text(value)
-
-
-@given(st.datetimes(timezones=st.just(UTC)))
-def test_microseconds_lose_nothing(at: datetime) -> None:
-    assert from_microseconds(microseconds(at)) == at

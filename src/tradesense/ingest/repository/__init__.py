@@ -1,0 +1,1 @@
+"""Imports in SQL: the queue, where executions belong, the rows of a coming generation."""

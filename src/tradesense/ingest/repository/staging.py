@@ -1,0 +1,183 @@
+"""Rows of a coming generation: executions, cash movements, where they came from, and what was there before."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import and_, insert, literal, or_, select, tuple_, update
+from sqlalchemy.sql.elements import ColumnElement
+
+from tradesense.db.bulk import Batch, Bulk
+from tradesense.db.engine import ReadConnection, WriteConnection
+from tradesense.db.generations import Claim, visible_at
+from tradesense.db.tables import (
+    FOREVER,
+    books,
+    cash_movements,
+    cash_sources,
+    execution_sources,
+    executions,
+    instruments,
+)
+from tradesense.domain.executions import Side
+
+_PAGE: Final = 4000
+_SECOND: Final = timedelta(seconds=1)
+
+EXECUTION_COLUMNS: Final = (
+    "born",
+    "id",
+    "account_id",
+    "book_id",
+    "identity",
+    "order_key",
+    "at",
+    "side",
+    "kind",
+    "quantity",
+    "price",
+    "commission",
+    "fees",
+    "fx_to_account",
+    "broker",
+    "format",
+    "identity_kind",
+    "local_time",
+    "zone",
+)
+CASH_COLUMNS: Final = (
+    "born",
+    "id",
+    "account_id",
+    "identity",
+    "kind",
+    "amount",
+    "currency",
+    "at",
+    "local_time",
+    "zone",
+    "description",
+)
+
+
+class Known(NamedTuple):
+    """An execution or a cash movement that is there already; a cash movement's key is empty."""
+
+    id: UUID
+    order_key: bytes
+    book_id: int
+
+
+class Moved(NamedTuple):
+    """An execution that another file puts earlier among those of its instant."""
+
+    id: UUID
+    order_key: bytes
+
+
+class Rows:
+    """The tables of an import, ready for rows in the driver's values."""
+
+    def __init__(self, dialect: str) -> None:
+        sources = ("born", "account_id", "execution_id", "import_id", "line", "sequence")
+        self.executions = Bulk(executions, EXECUTION_COLUMNS, dialect)
+        self.sources = Bulk(execution_sources, sources, dialect)
+        self.cash = Bulk(cash_movements, CASH_COLUMNS, dialect)
+        self.cash_sources = Bulk(cash_sources, ("born", "account_id", "cash_id", "import_id", "line"), dialect)
+
+
+class Staged(NamedTuple):
+    """What one transaction writes."""
+
+    entries: Batch
+    sources: Batch
+
+
+async def known_executions(
+    connection: ReadConnection, account_id: UUID, identities: Sequence[bytes]
+) -> dict[bytes, Known]:
+    """Which of some identities an account has, staged ones included."""
+    columns = (executions.c.identity, executions.c.id, executions.c.order_key, executions.c.book_id)
+    live = and_(executions.c.account_id == account_id, executions.c.died == literal(FOREVER, literal_execute=True))
+    rows = await connection.execute(select(*columns).where(live, executions.c.identity.in_(identities)))
+    return {row.identity: Known(row.id, row.order_key, row.book_id) for row in rows}
+
+
+async def known_movements(
+    connection: ReadConnection, account_id: UUID, identities: Sequence[bytes]
+) -> dict[bytes, Known]:
+    """Which of some identities of cash movements an account has."""
+    live = and_(
+        cash_movements.c.account_id == account_id, cash_movements.c.died == literal(FOREVER, literal_execute=True)
+    )
+    rows = await connection.execute(
+        select(cash_movements.c.identity, cash_movements.c.id).where(live, cash_movements.c.identity.in_(identities))
+    )
+    return {row.identity: Known(row.id, b"", 0) for row in rows}
+
+
+async def move(connection: WriteConnection, claim: Claim, moved: Sequence[Moved]) -> None:
+    """Give executions other order keys from the claimed generation on."""
+    for one in moved:
+        live = and_(
+            executions.c.account_id == claim.account_id, executions.c.id == one.id, executions.c.died == FOREVER
+        )
+        kept = [column for column in executions.c if column.name not in {"born", "died", "order_key"}]
+        row = (await connection.execute(select(*kept, executions.c.born).where(live))).one()
+        values = {column.name: row._mapping[column.name] for column in kept}  # noqa: SLF001 - its public name
+        if row.born == claim.generation:
+            await connection.execute(update(executions).where(live).values(order_key=one.order_key))
+            continue
+        await connection.execute(update(executions).where(live).values(died=claim.generation))
+        await connection.execute(
+            insert(executions).values(**values, born=claim.generation, died=FOREVER, order_key=one.order_key)
+        )
+
+
+class Other(NamedTuple):
+    """An execution of another file format, in the terms in which two formats may tell of the same fill."""
+
+    key: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    at: datetime
+
+
+async def others(
+    connection: ReadConnection,
+    claim: Claim,
+    own: tuple[str, str],
+    period: tuple[datetime, datetime],
+    after: tuple[datetime, UUID] | None,
+) -> tuple[list[Other], tuple[datetime, UUID] | None]:
+    """A page of an account's executions of a period that came in another format than `own` (broker and format).
+
+    Also gives where the next page starts; None after the last one.
+    """
+    first, last = period
+    where: list[ColumnElement[bool]] = [
+        executions.c.account_id == claim.account_id,
+        executions.c.at.between(first - _SECOND, last + _SECOND),
+        visible_at(executions, claim.generation - 1),
+        or_(executions.c.broker != own[0], executions.c.format != own[1]),
+    ]
+    if after is not None:
+        where.append(
+            tuple_(executions.c.at, executions.c.id)
+            > tuple_(literal(after[0], executions.c.at.type), literal(after[1], executions.c.id.type))
+        )
+    told = (instruments.c.key, executions.c.side, executions.c.quantity, executions.c.price, executions.c.at)
+    page = (
+        select(*told, executions.c.id)
+        .join(books, books.c.id == executions.c.book_id)
+        .join(instruments, instruments.c.id == books.c.instrument_id)
+        .where(*where)
+        .order_by(executions.c.at, executions.c.id)
+        .limit(_PAGE)
+    )
+    rows = (await connection.execute(page)).all()
+    found = [Other(*row[:5]) for row in rows]
+    return found, (rows[-1].at, rows[-1].id) if len(rows) == _PAGE else None

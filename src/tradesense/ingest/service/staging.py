@@ -1,0 +1,270 @@
+"""What a file holds, staged: each fill finds its account and book, and becomes a row of the coming generation, once."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import groupby, islice
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+from anyio import from_thread
+
+from tradesense.brokers.identities import execution_id
+from tradesense.brokers.reading import CashEntry, Entry, Reading
+from tradesense.db.bulk import Batch
+from tradesense.db.engine import Database
+from tradesense.db.generations import Claim, Write
+from tradesense.domain.executions import order_key
+from tradesense.domain.local_time import microseconds
+from tradesense.ingest.repository import places, staging
+from tradesense.ingest.repository.places import Account, Book, key_text
+from tradesense.ingest.repository.staging import Known, Moved, Rows
+
+ENTRIES_AT_ONCE: Final = 2000
+"""Executions that one transaction writes, some 40 ms of it."""
+
+_TIME_BYTES: Final = 8
+_KEY_END: Final = 16
+_EPOCH_OFFSET: Final = 1 << 63
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Destination:
+    """An account that a file goes into, and what has been put there: where each book was first touched."""
+
+    account: Account
+    claim: Claim
+    is_new: bool = False
+    books: dict[str, Book] = field(default_factory=dict)
+    landings: dict[int, bytes] = field(default_factory=dict)
+
+    def land(self, book_id: int, key: bytes) -> None:
+        """Note that an order key of a book has come or gone."""
+        landed = self.landings.get(book_id)
+        if landed is None or key < landed:
+            self.landings[book_id] = key
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What is read: the import, its broker and format, and the zone in which times without one were read."""
+
+    import_id: UUID
+    broker: str
+    format: str
+    zone: str
+
+
+class Staging:
+    """Stages what a file holds. Runs in a worker thread of the event loop.
+
+    `rows` counts the rows that brought something new, `executions` what they brought.
+    """
+
+    def __init__(self, database: Database, write: Write, origin: Origin) -> None:
+        self.rows = 0
+        self.executions = 0
+        self.movements = 0
+        self.warnings: list[str] = []
+        self._database = database
+        self._write = write
+        self._origin = origin
+        self._tables = Rows(database.dialect)
+        self._last_line = 0
+        self._seen: set[tuple[UUID, bytes]] = set()
+
+    def run(
+        self,
+        reading: Reading,
+        destination_of: Callable[[str | None], Destination | None],
+        skipped: Callable[[Entry], bool],
+        progress: Callable[[int], None],
+    ) -> None:
+        """Stage the fills and cash movements of a reading.
+
+        `destination_of` gives the account of a label in the file (None: the row goes nowhere), `skipped` is true for
+        fills that are left out, and `progress` is told how many fills are done.
+        """
+        done = 0
+        for entries in _batches(reading.fills()):
+            for label, some in _by_label(entries, lambda entry: entry.fill.account):
+                destination = destination_of(label)
+                if destination is not None:
+                    self._stage(destination, [entry for entry in some if not skipped(entry)])
+            done += len(entries)
+            progress(done)
+        for movements in _batches(reading.movements()):
+            for label, moves in _by_label(movements, lambda entry: entry.movement.account):
+                destination = destination_of(label)
+                if destination is not None:
+                    self._stage_cash(destination, list(moves))
+
+    def _stage(self, destination: Destination, entries: Sequence[Entry]) -> None:
+        known = self._known(staging.known_executions, destination, [entry.identity for entry in entries])
+        books = self._books(destination, entries)
+        rows: list[tuple[Any, ...]] = []
+        sources: list[tuple[Any, ...]] = []
+        moved: list[Moved] = []
+        for entry in self._first_seen(destination, entries):
+            before = known.get(entry.identity)
+            if before is None:
+                row = self._row(destination, books, entry)
+                rows.append(row)
+                self._count(entry.line)
+                execution = row[1]
+            else:
+                execution = before.id
+                moved += _moved(destination, before, entry)
+            sources.append(self._source(destination, execution, entry.line, entry.sequence))
+        self.executions += len(rows)
+        from_thread.run(
+            self._insert,
+            destination.claim,
+            self._tables.executions.prepare(rows),
+            self._tables.sources.prepare(sources),
+            moved,
+        )
+
+    def _first_seen(self, destination: Destination, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """Leave out what this file has already told under the same id."""
+        for entry in entries:
+            if entry.fill.identity is not None:
+                key = (destination.account.id, entry.identity)
+                if key in self._seen:
+                    continue
+                self._seen.add(key)
+            yield entry
+
+    def _row(self, destination: Destination, books: Mapping[int, Book], entry: Entry) -> tuple[Any, ...]:
+        fill, origin, account_id = entry.fill, self._origin, destination.account.id
+        key = order_key(microseconds(fill.at), entry.sequence, entry.identity)
+        book = books[id(fill.instrument)]
+        destination.land(book.id, key)
+        return (
+            destination.claim.generation,
+            execution_id(account_id, entry.identity, fill.wall),
+            account_id,
+            book.id,
+            entry.identity,
+            key,
+            fill.at,
+            fill.side,
+            fill.kind,
+            fill.quantity,
+            fill.price,
+            fill.commission,
+            fill.fees,
+            fill.fx_to_account,
+            origin.broker,
+            origin.format,
+            fill.identity.kind if fill.identity else None,
+            fill.local_time,
+            origin.zone,
+        )
+
+    def _source(self, destination: Destination, row_id: UUID, line: int, *place: int) -> tuple[Any, ...]:
+        return (destination.claim.generation, destination.account.id, row_id, self._origin.import_id, line, *place)
+
+    def _books(self, destination: Destination, entries: Sequence[Entry]) -> dict[int, Book]:
+        """The book of each instrument, by the instrument's identity as an object."""
+        instruments = {id(entry.fill.instrument): entry.fill.instrument for entry in entries}
+        keys = {object_id: key_text(instrument.key) for object_id, instrument in instruments.items()}
+        wanted = {key: instruments[object_id] for object_id, key in keys.items() if key not in destination.books}
+        if wanted:
+            found = from_thread.run(self._find_books, destination.account, wanted)
+            destination.books.update(found)
+            overridden = destination.account.multipliers
+            for key, instrument in wanted.items():
+                if found[key].multiplier != instrument.multiplier and instrument.root not in overridden:
+                    self.warnings.append(
+                        f"{instrument.symbol}: the file's multiplier is {instrument.multiplier}, the account's "
+                        f"{found[key].multiplier}, which counts"
+                    )
+        return {object_id: destination.books[key] for object_id, key in keys.items()}
+
+    async def _find_books(self, account: Account, wanted: Mapping[str, Any]) -> dict[str, Book]:
+        async with self._write() as connection:
+            return await places.books_of(connection, account, wanted)
+
+    def _count(self, line: int) -> None:
+        if line != self._last_line:
+            self._last_line = line
+            self.rows += 1
+
+    def _stage_cash(self, destination: Destination, entries: Sequence[CashEntry]) -> None:
+        known = self._known(staging.known_movements, destination, [entry.identity for entry in entries])
+        rows, sources = [], []
+        for entry in entries:
+            movement, account_id = entry.movement, destination.account.id
+            before = known.get(entry.identity)
+            row_id = before.id if before else execution_id(account_id, entry.identity, _naive(movement.at))
+            sources.append(self._source(destination, row_id, entry.line))
+            if before is None:
+                rows.append(
+                    (
+                        destination.claim.generation,
+                        row_id,
+                        account_id,
+                        entry.identity,
+                        movement.kind.value,
+                        movement.amount,
+                        movement.currency,
+                        movement.at,
+                        movement.local_time,
+                        self._origin.zone,
+                        movement.description,
+                    )
+                )
+        self.movements += len(rows)
+        from_thread.run(self._insert_cash, self._tables.cash.prepare(rows), self._tables.cash_sources.prepare(sources))
+
+    def _known(
+        self, query: Callable[..., Any], destination: Destination, identities: Sequence[bytes]
+    ) -> dict[bytes, Known]:
+        if destination.is_new or not identities:
+            return {}
+        found: dict[bytes, Known] = from_thread.run(self._read, query, destination.account.id, identities)
+        return found
+
+    async def _read(self, query: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - what the query gives
+        async with self._database.read() as connection:
+            return await query(connection, *arguments)
+
+    async def _insert(self, claim: Claim, rows: Batch, sources: Batch, moved: Sequence[Moved]) -> None:
+        async with self._write() as connection:
+            await self._tables.executions.insert(connection, rows)
+            await self._tables.sources.insert(connection, sources)
+            await staging.move(connection, claim, moved)
+
+    async def _insert_cash(self, rows: Batch, sources: Batch) -> None:
+        async with self._write() as connection:
+            await self._tables.cash.insert(connection, rows)
+            await self._tables.cash_sources.insert(connection, sources)
+
+
+def _moved(destination: Destination, before: Known, entry: Entry) -> Iterator[Moved]:
+    """The execution, where this file puts it earlier among those of its instant.
+
+    The least place of all files counts, so that the order in which they come makes no difference.
+    """
+    at, place = before.order_key[:_TIME_BYTES], before.order_key[_TIME_BYTES:_KEY_END]
+    key = order_key(microseconds(entry.fill.at), entry.sequence, entry.identity)
+    if key[:_TIME_BYTES] == at and key[_TIME_BYTES:_KEY_END] < place:
+        destination.land(before.book_id, key)
+        yield Moved(before.id, key)
+
+
+def _naive(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(tzinfo=None)
+
+
+def _batches(entries: Iterable[T]) -> Iterator[list[T]]:
+    stream = iter(entries)
+    while batch := list(islice(stream, ENTRIES_AT_ONCE)):
+        yield batch
+
+
+def _by_label(entries: Sequence[T], label: Callable[[T], str | None]) -> Iterator[tuple[str | None, Iterator[T]]]:
+    return groupby(sorted(entries, key=lambda entry: label(entry) or ""), label)
