@@ -69,10 +69,10 @@ class Served:
         """Serve a request as a server does that has run the lifespan."""
         await self.app({**scope, "state": dict(self.state)}, receive, send)
 
-    async def person(self, **options: Any) -> Person:
+    async def person(self) -> Person:
         """An anonymous client, closed with the application."""
         transport = httpx.ASGITransport(self, raise_app_exceptions=False)
-        return await self.stack.enter_async_context(Person(transport=transport, base_url=f"{ORIGIN}/api/v1", **options))
+        return await self.stack.enter_async_context(Person(transport=transport, base_url=f"{ORIGIN}/api/v1"))
 
     async def user(self, email: str = "") -> Person:
         """The client of a new user, logged in."""

@@ -34,6 +34,17 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+def _without_defaults(schema: dict[str, Any]) -> None:
+    for each in schema["properties"].values():
+        each.pop("default", None)
+
+
+class Edit(Body):
+    """What is to change. A field that is left out stays as it is, so its default means nothing and is not shown."""
+
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
+
+
 class View(BaseModel):
     """What a client gets."""
 
@@ -82,7 +93,7 @@ Amount = Annotated[
     Decimal,
     BeforeValidator(_read_amount),
     AfterValidator(_bounded),
-    PlainSerializer(money.text, return_type=str),
+    PlainSerializer(money.text, return_type=str, when_used="json"),
     WithJsonSchema(
         {
             "anyOf": [
@@ -109,7 +120,7 @@ PositiveAmount = Annotated[Amount, AfterValidator(_positive)]
 
 Money = Annotated[
     Decimal,
-    PlainSerializer(money.text, return_type=str),
+    PlainSerializer(money.text, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$", "examples": ["1944.5"]}),
 ]
 """An exact decimal that goes out, as a string without an exponent: money, a price, a quantity."""

@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, StringConstraints
 
 from keel.sessions.contract import Session
 from tradesense.db.tables import Role
-from tradesense.http.types import Body, Currency, TimeZone, View
+from tradesense.http.types import Body, Currency, Edit, TimeZone, View
 from tradesense.security.repository import User
 
 Email = Annotated[
@@ -53,7 +53,7 @@ class PasswordChange(Body):
     new_password: NewPassword
 
 
-class Preferences(Body):
+class Preferences(Edit):
     """What a user's figures are shown in; what is left out stays."""
 
     timezone: TimeZone | None = None
