@@ -35,6 +35,16 @@ class Tasks:
         task.add_done_callback(self._ended)
         return task
 
+    def every(self, interval: timedelta, name: str, work: Callable[[], Coroutine[Any, Any, Any]]) -> asyncio.Task[Any]:
+        """Do `work` again and again, `interval` after it was last done; an error is logged, and the next turn comes."""
+
+        async def turns() -> None:
+            while True:
+                await asyncio.sleep(interval.total_seconds())
+                await asyncio.wait([self.start(name, work())])
+
+        return self.start(f"{name}, every {interval}", turns())
+
     @property
     def names(self) -> list[str]:
         """What is running, oldest first."""

@@ -5,7 +5,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from typing import Final, TypedDict
 
-import anyio
 from fastapi import FastAPI
 
 from keel.clock import Clock, SystemClock
@@ -61,15 +60,10 @@ async def opened(
     origins = TrustedOrigins(frozenset({settings.public_url, *settings.cors_origins}))
     tasks = Tasks()
 
-    async def tidy() -> None:
-        while True:
-            await anyio.sleep(TIDY_EVERY.total_seconds())
-            await remembered.forget_expired()
-            await sessions.forget_expired()
-
     try:
         await migrate(database)
-        tasks.start("tidy", tidy())
+        tasks.every(TIDY_EVERY, "forgetting answers", remembered.forget_expired)
+        tasks.every(TIDY_EVERY, "forgetting sessions", sessions.forget_expired)
         yield State(
             authentication=Authentication(logins.identify, session_cookie(settings), origins),
             remembered=remembered,

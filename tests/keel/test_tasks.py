@@ -76,3 +76,18 @@ async def test_a_closed_group_starts_nothing() -> None:
     await tasks.close()
     with pytest.raises(RuntimeError, match="cannot start late"):
         tasks.start("late", forever())
+
+
+async def test_work_is_done_again_and_again_whatever_became_of_it_before(caplog: pytest.LogCaptureFixture) -> None:
+    done = asyncio.Semaphore(0)
+
+    async def work() -> None:
+        done.release()
+        raise ValueError("this turn failed")
+
+    async with Tasks() as tasks:
+        turns = tasks.every(timedelta(milliseconds=1), "work", work)
+        for _ in range(3):
+            await done.acquire()
+        assert not turns.done()
+    assert caplog.text.count("task work failed") >= 2
