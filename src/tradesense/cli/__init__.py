@@ -10,7 +10,7 @@ def main() -> None:
 
 def build() -> Typer:
     """The commands and their options."""
-    from tradesense.cli import config, doctor, serve, user
+    from tradesense.cli import config, doctor, report, serve, user
 
     app = Typer(
         name="tradesense",
@@ -19,6 +19,7 @@ def build() -> Typer:
         pretty_exceptions_enable=False,
     )
     app.command()(serve.serve)
+    app.command()(report.report)
     app.command()(doctor.doctor)
     users = Typer(help="The users of this instance.", no_args_is_help=True)
     users.command()(user.create)

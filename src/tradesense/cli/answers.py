@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import date
+from decimal import Decimal, DecimalException
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from typer import BadParameter
 
 from tradesense.brokers.contract import DateOrder, Options, Question
 from tradesense.brokers.mapping import FIELDS
+from tradesense.domain.money import plain
 
 
 def zone(name: str) -> ZoneInfo:
@@ -37,6 +39,18 @@ def column_mapping(pairs: Sequence[str]) -> dict[str, str] | None:
     return mapping or None
 
 
+def balances(texts: Sequence[str]) -> dict[str, Decimal]:
+    """Starting balances by currency, from `10000` (of the only currency, under the empty name) or `USD=10000`."""
+    found: dict[str, Decimal] = {}
+    for given in texts:
+        currency, _, amount = given.rpartition("=")
+        try:
+            found[currency.strip().upper()] = plain(Decimal(amount.strip().replace(",", "")))
+        except DecimalException as error:
+            raise BadParameter(f"{given!r} is no balance; write 10000 or USD=10000") from error
+    return found
+
+
 def reading_options(
     timezone: str | None, the_date: str | None, date_order: str | None, mapping: Sequence[str], currency: str | None
 ) -> Options:
@@ -52,6 +66,7 @@ def reading_options(
 
 def answer(question: Question) -> str:
     """How the command line answers a question."""
-    option = f"--{question.field.replace('_', '-')}"
-    choices = f" (one of {', '.join(question.options)})" if question.options else ""
-    return f"{question.why}: answer with {option}{choices}"
+    option, choices = f"--{question.field.replace('_', '-')}", ", ".join(question.options)
+    if question.field == "mapping":
+        return f"{option} FIELD=COLUMN, once for each field; the columns are {choices}"
+    return f"{option}, one of {choices}" if choices else option

@@ -1,20 +1,22 @@
 """Files put together without a database: fills that are known already are dropped, the others go into books."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from hashlib import blake2b
 from typing import NamedTuple
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
-from tradesense.brokers.contract import Fill, Stated
+from tradesense.brokers.contract import CashKind, CashMovement, Fill, Stated
 from tradesense.brokers.identities import execution_id
 from tradesense.brokers.reading import Entry, Reading
 from tradesense.domain.executions import Execution, ExecutionKind, Side, order_key
 from tradesense.domain.instruments import Instrument, InstrumentKey
 from tradesense.domain.local_time import microseconds
 from tradesense.domain.matching import Method, Unmatched, match
-from tradesense.domain.money import ZERO, exact
+from tradesense.domain.money import ZERO, exact, text
 from tradesense.domain.trades import Trade
 
 
@@ -53,6 +55,33 @@ class Book:
         return list(matched), excesses
 
 
+def disagreements(book: Book, trades: Iterable[Trade]) -> Iterator[str]:
+    """Where a file's own P&L of a trade is not what the fills give, beyond the rounding of what it states.
+
+    Compared are the exits that the file states something of, together for each trade.
+    """
+    with exact():
+        for trade in trades:
+            exits = [
+                (exit_, book.stated[exit_.execution_id])
+                for exit_ in trade.realisations
+                if exit_.execution_id in book.stated
+            ]
+            ours = sum((exit_.gross - exit_.costs if told.net else exit_.gross for exit_, told in exits), ZERO)
+            stated = sum((told.amount for _, told in exits), ZERO)
+            if abs(ours - stated) > sum((_rounding(told.amount) for _, told in exits), ZERO):
+                yield (
+                    f"{book.instrument.symbol}, opened {trade.opened_at:%Y-%m-%d %H:%M}: "
+                    f"the file states a P&L of {text(stated)}, its fills give {text(ours)}"
+                )
+
+
+def _rounding(amount: Decimal) -> Decimal:
+    """Half a unit of the last digit that an amount is written with."""
+    exponent = amount.as_tuple().exponent
+    return Decimal(5).scaleb(min(int(exponent), 0) - 1)
+
+
 class Money(NamedTuple):
     """What all fills of a currency moved and cost, whatever became of them.
 
@@ -75,13 +104,17 @@ class Books:
     """All books of a report."""
 
     by_key: dict[BookKey, Book] = field(default_factory=dict)
+    movements: dict[bytes, CashMovement] = field(default_factory=dict)
 
-    def add(self, reading: Reading) -> Added:
-        """Take a file's fills into their books."""
+    def add(self, reading: Reading, skipped: Collection[bytes] = ()) -> Added:
+        """Take a file's fills into their books, but for those whose identity is to be skipped, and its deposits."""
         new_by_line: dict[int, int] = {}
         with exact():
             for entry in reading.fills():
-                new_by_line[entry.line] = new_by_line.get(entry.line, 0) + self._add(entry)
+                is_new = entry.identity not in skipped and self._add(entry)
+                new_by_line[entry.line] = new_by_line.get(entry.line, 0) + is_new
+        for moved in reading.movements():
+            self.movements[moved.identity] = moved.movement
         known = {line for line, new in new_by_line.items() if not new}
         return Added(executions=sum(new_by_line.values()), known=known)
 
@@ -95,6 +128,16 @@ class Books:
 
     def __iter__(self) -> Iterator[Book]:
         return iter(self.by_key.values())
+
+    def flows(self, currency: str, zone: ZoneInfo) -> dict[date, Decimal]:
+        """What was deposited (positive) and withdrawn on which day of that zone."""
+        found: dict[date, Decimal] = {}
+        with exact():
+            for movement in self.movements.values():
+                if movement.currency == currency and movement.kind in (CashKind.DEPOSIT, CashKind.WITHDRAWAL):
+                    day = movement.at.astimezone(zone).date()
+                    found[day] = found.get(day, ZERO) + movement.amount
+        return found
 
     def money(self) -> dict[str, Money]:
         """For each currency what its fills moved and cost."""

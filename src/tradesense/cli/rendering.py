@@ -1,9 +1,10 @@
 """A report on paper: tables, an equity curve and a calendar, as rich renderables."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -11,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tradesense.cli.drawing import DAYS_IN_A_ROW, calendar, curve
+from tradesense.cli.exports import Told
 from tradesense.cli.figures import NOTHING, duration, exact, gain, money, percent, ratio
 
 Show = Callable[[Any], str | Text]
@@ -62,13 +64,14 @@ _CURVE_WIDTH: Final = 64
 
 def statistics_table(statistics: Mapping[str, Any]) -> Table:
     """The figures in three columns of pairs; what does not exist is a dash."""
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid(padding=(0, 1))
     for _ in _STATISTICS:
         table.add_column(style="dim", no_wrap=True)
-        table.add_column(justify="right", no_wrap=True, min_width=11)
-    table.add_row(*(cell for title, _ in _STATISTICS for cell in (Text(title, "bold not dim"), "")))
+        table.add_column(justify="right", no_wrap=True, min_width=10)
+        table.add_column()
+    table.add_row(*(cell for title, _ in _STATISTICS for cell in (Text(title, "bold not dim"), "", "")))
     for line in zip(*(figures for _, figures in _STATISTICS), strict=True):
-        table.add_row(*(cell for label, key, show in line for cell in (label, _shown(statistics.get(key), show))))
+        table.add_row(*(cell for label, key, show in line for cell in (label, _shown(statistics.get(key), show), "")))
     return table
 
 
@@ -115,21 +118,21 @@ def calendar_table(days: Mapping[date, Decimal]) -> Table:
     return table
 
 
-def trades_table(trades: Sequence[Mapping[str, Any]]) -> Table:
-    """One line per trade, as the API describes it."""
+def trades_table(trades: Sequence[Mapping[str, Any]], zone: ZoneInfo) -> Table:
+    """One line per trade, which the API's keys describe, at the local time of a zone."""
     table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("Opened")
+    table.add_column("Opened", no_wrap=True)
     table.add_column("Symbol", no_wrap=True)
     table.add_column("Side")
     for heading in ("Quantity", "Entry", "Exit", "Costs", "Net P&L"):
         table.add_column(heading, justify="right", no_wrap=True)
     for trade in trades:
-        table.add_row(*_trade_cells(trade))
+        table.add_row(*_trade_cells(trade, zone))
     return table
 
 
-def _trade_cells(trade: Mapping[str, Any]) -> Iterator[RenderableType]:
-    yield str(trade["opened_at"])[:16].replace("T", " ")
+def _trade_cells(trade: Mapping[str, Any], zone: ZoneInfo) -> Iterator[RenderableType]:
+    yield f"{datetime.fromisoformat(trade['opened_at']).astimezone(zone):%Y-%m-%d %H:%M}"
     yield trade["symbol"]
     yield trade["side"]
     yield exact(trade["quantity"])
@@ -137,6 +140,16 @@ def _trade_cells(trade: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield Text("open", "yellow") if trade["exit_price"] is None else exact(trade["exit_price"])
     yield money(trade["costs"])
     yield gain(trade["net_pnl"])
+
+
+def outcomes_table(outcomes: Sequence[Told]) -> Table:
+    """What every row became, line by line."""
+    styles = {"imported": "green", "error": "red", "duplicate": "yellow"}
+    table = Table.grid(padding=(0, 2, 0, 2))
+    table.add_column(justify="right", style="dim")
+    for told in outcomes:
+        table.add_row(f"{told.line:,}", Text(told.outcome, styles.get(told.outcome, "dim")), Text(told.detail))
+    return table
 
 
 def titled(title: str, body: RenderableType) -> RenderableType:

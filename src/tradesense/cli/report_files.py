@@ -1,0 +1,108 @@
+"""Files read for a report, and what became of each of them."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from tradesense.brokers.contract import Failed, NeedsInput, Options, Question, Unreadable
+from tradesense.brokers.reading import Progress
+from tradesense.brokers.registry import UnknownBroker
+from tradesense.cli.books import Books
+from tradesense.cli.exports import Export, Told, read_export
+from tradesense.cli.suspicions import Suspicions, question
+
+UTC_ASSUMED: Final = "times without a zone were read as UTC; --timezone names the zone in which the file was written"
+
+_ZONED: Final = re.compile(r"(Z|UTC|GMT|[+-]\d\d:?\d\d)$")
+"""How a time ends that says its zone itself."""
+
+
+class Warned(NamedTuple):
+    """Something to look at: the line of the file where there is one, and what it is."""
+
+    line: int | None
+    message: str
+
+
+@dataclass(slots=True)
+class FileAccount:
+    """What became of one file: `imported + duplicates + ignored + errors = rows`."""
+
+    name: str
+    broker: str | None = None
+    format: str | None = None
+    rows: int = 0
+    imported: int = 0
+    executions: int = 0
+    duplicates: int = 0
+    ignored: dict[str, int] = field(default_factory=dict)
+    errors: Sequence[Failed] = ()
+    error_count: int = 0
+    warnings: list[Warned] = field(default_factory=list)
+    questions: Sequence[Question] = ()
+    unreadable: str | None = None
+    outcomes: list[Told] = field(default_factory=list)
+
+
+class Wanted(NamedTuple):
+    """What is to be read, and how. `timezone_given` is false where UTC stands in for the zone.
+
+    `duplicates` says what to do with fills that two formats seem to tell: `skip`, `import`, or None to ask.
+    """
+
+    paths: Sequence[Path]
+    broker: str
+    options: Options
+    timezone_given: bool
+    duplicates: str | None
+    tell: bool
+
+
+ProgressOf = Callable[[Path], Progress]
+
+
+def read_files(wanted: Wanted, progress_of: ProgressOf) -> tuple[list[FileAccount], Books]:
+    """Read the files in the order given into common books; what a file already told is a duplicate in the next."""
+    books, suspicions = Books(), Suspicions()
+    return [_account(path, wanted, books, suspicions, progress_of(path)) for path in wanted.paths], books
+
+
+def _account(path: Path, wanted: Wanted, books: Books, suspicions: Suspicions, progress: Progress) -> FileAccount:
+    try:
+        export = read_export(path, wanted.broker, wanted.options, tell=wanted.tell, progress=progress)
+    except NeedsInput as asked:
+        return FileAccount(path.name, questions=asked.questions)
+    except (Unreadable, UnknownBroker) as refused:
+        return FileAccount(path.name, unreadable=str(refused))
+    except OSError as error:
+        return FileAccount(path.name, unreadable=f"{path}: {error.strerror}")
+    with export.reading as reading:
+        suspected = {entry.identity for entry in suspicions.suspected(reading)}
+        if suspected and wanted.duplicates is None:
+            return FileAccount(path.name, reading.broker, reading.format, questions=[question(reading, len(suspected))])
+        suspicions.note(reading)
+        return _accounted(export, wanted, books, suspected if wanted.duplicates == "skip" else set())
+
+
+def _accounted(export: Export, wanted: Wanted, books: Books, skipped: set[bytes]) -> FileAccount:
+    reading = export.reading
+    added = books.add(reading, skipped)
+    warnings = [Warned(line, message) for line, message in reading.warnings]
+    if not wanted.timezone_given and any(not _ZONED.search(entry.fill.local_time) for entry in reading.fills()):
+        warnings.append(Warned(None, UTC_ASSUMED))
+    return FileAccount(
+        name=export.path.name,
+        broker=reading.broker,
+        format=reading.format,
+        rows=reading.rows,
+        imported=reading.imported - len(added.known),
+        executions=added.executions,
+        duplicates=len(added.known),
+        ignored=dict(reading.ignored.most_common()),
+        errors=reading.errors,
+        error_count=reading.error_count,
+        warnings=warnings,
+        outcomes=[told._replace(outcome="duplicate") if told.line in added.known else told for told in export.told],
+    )
