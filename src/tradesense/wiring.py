@@ -16,7 +16,7 @@ from tradesense.http.authentication import Authentication, SessionCookie, Truste
 from tradesense.http.remembered import RememberedAnswers
 from tradesense.journal.service import Notebook
 from tradesense.security.repository import SqlSessionStore
-from tradesense.security.service import Logins, Passwords, Users
+from tradesense.security.service import Admission, Logins, Passwords, Users
 from tradesense.settings import Settings
 from tradesense.trades.service import TradeArchive
 
@@ -53,7 +53,8 @@ async def opened(
     database = Database(settings.database)
     lifetimes = Lifetimes(idle=settings.session_idle, absolute=settings.session_lifetime)
     sessions = SqlSessionStore(database, clock, lifetimes)
-    users = Users(database, clock, passwords, sessions, open_to_all=settings.registration == "open")
+    admission = Admission(settings.registration == "open", settings.timezone, settings.currency)
+    users = Users(database, clock, passwords, sessions, admission)
     logins = Logins(database, clock, passwords, sessions, users, lifetimes)
     remembered = RememberedAnswers(database, clock)
     notebook = Notebook(database, clock)

@@ -31,12 +31,12 @@ NewPassword = Annotated[SecretStr, Field(min_length=8, max_length=1000, examples
 
 
 class Registration(Body):
-    """Who wants to be a user."""
+    """Who wants to be a user; the time zone and the currency are the instance's unless given."""
 
     email: Email
     password: NewPassword
-    timezone: TimeZone = "UTC"
-    currency: Currency = "USD"
+    timezone: TimeZone | None = None
+    currency: Currency | None = None
 
 
 class Credentials(Body):

@@ -144,21 +144,32 @@ def normal_email(email: str) -> str:
     return unicodedata.normalize("NFC", email.strip()).lower()
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Whether whoever comes may become a user, and what those have who do not say: their time zone and currency."""
+
+    open_to_all: bool = True
+    timezone: str = "UTC"
+    currency: str = "USD"
+
+
 class Users:
     """The users of this instance: taking them in, what they may do, their preferences."""
 
     def __init__(
-        self, database: Database, clock: Clock, passwords: Passwords, sessions: SessionStore, *, open_to_all: bool
+        self, database: Database, clock: Clock, passwords: Passwords, sessions: SessionStore, admission: Admission
     ) -> None:
         self._database = database
         self._clock = clock
         self._passwords = passwords
         self._sessions = sessions
-        self._open_to_all = open_to_all
+        self._admission = admission
 
-    async def register(self, email: str, password: str, timezone: str, currency: str, client: Client) -> User:
+    async def register(
+        self, email: str, password: str, timezone: str | None, currency: str | None, client: Client
+    ) -> User:
         """Take in whoever asks; raises `RegistrationClosed`, `EmailTaken`."""
-        if not self._open_to_all:
+        if not self._admission.open_to_all:
             raise RegistrationClosed
         return await self.create(email, password, timezone, currency, client=client)
 
@@ -166,8 +177,8 @@ class Users:
         self,
         email: str,
         password: str,
-        timezone: str = "UTC",
-        currency: str = "USD",
+        timezone: str | None = None,
+        currency: str | None = None,
         *,
         role: Role = Role.USER,
         client: Client | None = None,
@@ -178,8 +189,8 @@ class Users:
             email=normal_email(email),
             password_hash=await self._passwords.hash(password),
             role=role,
-            timezone=timezone,
-            currency=currency,
+            timezone=timezone or self._admission.timezone,
+            currency=currency or self._admission.currency,
             data_version=0,
             disabled_at=None,
             created_at=self._clock.now(),
