@@ -27,10 +27,10 @@ def exact(value: Decimal | str) -> str:
 
 
 def gain(value: Decimal | str) -> Text:
-    """Money with its sign, green or red."""
+    """Money with its sign, green or red; nothing has neither."""
     amount = Decimal(value)
     style = "green" if amount > 0 else "red" if amount < 0 else ""
-    return Text(money(amount, signed=True), style, justify="right")
+    return Text(money(amount, signed=bool(amount)), style, justify="right")
 
 
 def percent(value: float) -> str:

@@ -25,7 +25,7 @@ def test_a_price_keeps_all_its_digits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "shown", "style"), [("3", "+3.00", "green"), ("-3", "-3.00", "red"), ("0", "+0.00", "")]
+    ("value", "shown", "style"), [("3", "+3.00", "green"), ("-3", "-3.00", "red"), ("0", "0.00", "")]
 )
 def test_a_gain_is_green_and_a_loss_red(value: str, shown: str, style: str) -> None:
     assert (gain(value).plain, gain(value).style) == (shown, style)
