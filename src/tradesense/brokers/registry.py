@@ -18,6 +18,10 @@ FORMATS: Final = (
     "tradervue:Generic",
     "tradezella:Generic",
     "das:Trades",
+    "ibkr_flex_xml:FlexXml",
+    "ibkr_flex_csv:FlexCsv",
+    "ibkr_activity:ActivityStatement",
+    "thinkorswim:AccountStatement",
     "generic:Generic",
 )
 """`module:class` of every format, in the order in which equals are preferred."""
