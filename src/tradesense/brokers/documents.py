@@ -11,7 +11,7 @@ from tradesense.brokers.delimited import DelimitedText
 from tradesense.brokers.markup import Element, HtmlTables, XmlRecords
 from tradesense.brokers.refusals import Unreadable
 from tradesense.brokers.sniffing import Kind, sniff_kind
-from tradesense.brokers.workbooks import WorkbookLimits, WorkbookSheet, check_archive, sheet_names
+from tradesense.brokers.workbooks import Workbook, WorkbookLimits, WorkbookSheet
 
 __all__ = ["Document", "Element", "Kind", "Limits"]
 
@@ -75,20 +75,21 @@ class Document:
             case Kind.XML:
                 return cls(path, name, kind, XmlRecords(path), limits)
             case Kind.WORKBOOK:
-                check_archive(path, limits.workbook)
-                first = next(iter(sheet_names(path)), None)
+                book = Workbook(path, limits.workbook)
+                first = next(iter(book.sheets), None)
                 if first is None:
                     raise Unreadable("the workbook has no sheet with cells; export the file again")
-                return cls(path, name, kind, WorkbookSheet(path, first), limits, first)
+                return cls(path, name, kind, WorkbookSheet(book, first), limits, first)
 
     @cached_property
     def sheets(self) -> tuple["Document", ...]:
         """A workbook's sheets, each a document of its own; for any other file the document itself."""
-        if self.kind is not Kind.WORKBOOK:
+        if not isinstance(self._source, WorkbookSheet):
             return (self,)
+        book = self._source.book
         return tuple(
-            Document(self.path, self.name, self.kind, WorkbookSheet(self.path, sheet), self._limits, sheet)
-            for sheet in sheet_names(self.path)
+            Document(self.path, self.name, self.kind, WorkbookSheet(book, sheet), self._limits, sheet)
+            for sheet in book.sheets
         )
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
