@@ -66,7 +66,8 @@ def reading_options(
 
 def answer(question: Question) -> str:
     """How the command line answers a question."""
-    option, choices = f"--{question.field.replace('_', '-')}", ", ".join(question.options)
+    name = "duplicates" if question.field == "suspected_duplicates" else question.field.replace("_", "-")
+    option, choices = f"--{name}", ", ".join(question.options)
     if question.field == "mapping":
         return f"{option} FIELD=COLUMN, once for each field; the columns are {choices}"
     return f"{option}, one of {choices}" if choices else option

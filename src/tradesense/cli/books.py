@@ -1,6 +1,6 @@
 """Files put together without a database: fills that are known already are dropped, the others go into books."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -9,15 +9,16 @@ from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from tradesense.brokers.contract import CashKind, CashMovement, Fill, Stated
+from tradesense.brokers.contract import CashKind, CashMovement, Fill
 from tradesense.brokers.identities import execution_id
 from tradesense.brokers.reading import Entry, Reading
 from tradesense.domain.executions import Execution, ExecutionKind, Side, order_key
 from tradesense.domain.instruments import Instrument, InstrumentKey
 from tradesense.domain.local_time import microseconds
 from tradesense.domain.matching import Method, Unmatched, match
-from tradesense.domain.money import ZERO, exact, text
+from tradesense.domain.money import ZERO, exact
 from tradesense.domain.trades import Trade
+from tradesense.ingest.service.comparing import Comparison
 
 
 class BookKey(NamedTuple):
@@ -34,17 +35,19 @@ class Book:
     account: str
     instrument: Instrument
     executions: dict[bytes, Execution] = field(default_factory=dict)
-    stated: dict[UUID, Stated] = field(default_factory=dict)
 
-    def add(self, entry: Entry) -> bool:
-        """Take a fill in, and say whether it is new. Of two tellings of one fill the earlier in sequence counts."""
+    def add(self, entry: Entry, comparison: Comparison) -> bool:
+        """Take a fill in, with what its file states of it, and say whether it is new.
+
+        Of two tellings of one fill the earlier in sequence counts.
+        """
         fill = entry.fill
         known = self.executions.get(entry.identity)
         execution = _execution(self.account, entry)
+        if fill.stated is not None:
+            comparison.state(execution.id, entry.line, fill.stated)
         if known is None or execution.order < known.order:
             self.executions[entry.identity] = execution
-        if fill.stated is not None:
-            self.stated[execution.id] = fill.stated
         return known is None
 
     def trades(self, method: Method) -> tuple[list[Trade], list[Unmatched]]:
@@ -53,33 +56,6 @@ class Book:
         executions = sorted(self.executions.values(), key=lambda execution: execution.order)
         matched = match(executions, multiplier=self.instrument.multiplier, method=method, unmatched=excesses.append)
         return list(matched), excesses
-
-
-def disagreements(book: Book, trades: Iterable[Trade]) -> Iterator[str]:
-    """Where a file's own P&L of a trade is not what the fills give, beyond the rounding of what it states.
-
-    Compared are the exits that the file states something of, together for each trade.
-    """
-    with exact():
-        for trade in trades:
-            exits = [
-                (exit_, book.stated[exit_.execution_id])
-                for exit_ in trade.realisations
-                if exit_.execution_id in book.stated
-            ]
-            ours = sum((exit_.gross - exit_.costs if told.net else exit_.gross for exit_, told in exits), ZERO)
-            stated = sum((told.amount for _, told in exits), ZERO)
-            if abs(ours - stated) > sum((_rounding(told.amount) for _, told in exits), ZERO):
-                yield (
-                    f"{book.instrument.symbol}, opened {trade.opened_at:%Y-%m-%d %H:%M}: "
-                    f"the file states a P&L of {text(stated)}, its fills give {text(ours)}"
-                )
-
-
-def _rounding(amount: Decimal) -> Decimal:
-    """Half a unit of the last digit that an amount is written with."""
-    exponent = amount.as_tuple().exponent
-    return Decimal(5).scaleb(min(int(exponent), 0) - 1)
 
 
 class Money(NamedTuple):
@@ -105,6 +81,7 @@ class Books:
 
     by_key: dict[BookKey, Book] = field(default_factory=dict)
     movements: dict[bytes, CashMovement] = field(default_factory=dict)
+    comparison: Comparison = field(default_factory=Comparison)
 
     def add(self, reading: Reading, skipped: Collection[bytes] = ()) -> Added:
         """Take a file's fills into their books, but for those whose identity is to be skipped, and its deposits."""
@@ -124,7 +101,7 @@ class Books:
         book = self.by_key.get(key)
         if book is None:
             book = self.by_key[key] = Book(account, instrument)
-        return book.add(entry)
+        return book.add(entry, self.comparison)
 
     def __iter__(self) -> Iterator[Book]:
         return iter(self.by_key.values())

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from tradesense.cli.books import Book, Books, disagreements
+from tradesense.cli.books import Book, Books
 from tradesense.cli.trade_rows import trade_rows
 from tradesense.domain import ledger as ledgers
 from tradesense.domain.days import View, calendar
@@ -55,7 +55,7 @@ def figures(books: Books, method: Method, zone: ZoneInfo, balances: Mapping[str,
     for book in books:
         trades, excesses = book.trades(method)
         matched.append((book, trades))
-        warnings += disagreements(book, trades)
+        books.comparison.compare(book.instrument.symbol, trades)
         warnings += [_excess(book, excess) for excess in excesses]
     ledger = ledgers.join((_description(book), [pack(trades)]) for book, trades in matched)
     capital = _capital(books, zone, balances)
@@ -65,7 +65,7 @@ def figures(books: Books, method: Method, zone: ZoneInfo, balances: Mapping[str,
         by_currency=_by_currency(books, statistics.pop("by_currency")),
         statistics=statistics,
         charts={name: _charts(part, zone, capital.get(name)) for name, part in ledger.by_currency().items()},
-        warnings=warnings,
+        warnings=warnings + books.comparison.warnings,
         zone=zone,
     )
 

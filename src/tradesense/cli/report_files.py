@@ -19,13 +19,6 @@ _ZONED: Final = re.compile(r"(Z|UTC|GMT|[+-]\d\d:?\d\d)$")
 """How a time ends that says its zone itself."""
 
 
-class Warned(NamedTuple):
-    """Something to look at: the line of the file where there is one, and what it is."""
-
-    line: int | None
-    message: str
-
-
 @dataclass(slots=True)
 class FileAccount:
     """What became of one file: `imported + duplicates + ignored + errors = rows`."""
@@ -40,7 +33,7 @@ class FileAccount:
     ignored: dict[str, int] = field(default_factory=dict)
     errors: Sequence[Failed] = ()
     error_count: int = 0
-    warnings: list[Warned] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     questions: Sequence[Question] = ()
     unreadable: str | None = None
     outcomes: list[Told] = field(default_factory=list)
@@ -79,19 +72,22 @@ def _account(path: Path, wanted: Wanted, books: Books, suspicions: Suspicions, p
     except OSError as error:
         return FileAccount(path.name, unreadable=f"{path}: {error.strerror}")
     with export.reading as reading:
-        suspected = {entry.identity for entry in suspicions.suspected(reading)}
+        suspected: set[bytes] = set()
+        if len(wanted.paths) > 1 and wanted.duplicates != "import":
+            suspected = {one.identity for one in suspicions.suspected(reading)}
+            suspicions.note(reading)
         if suspected and wanted.duplicates is None:
-            return FileAccount(path.name, reading.broker, reading.format, questions=[question(reading, len(suspected))])
-        suspicions.note(reading)
-        return _accounted(export, wanted, books, suspected if wanted.duplicates == "skip" else set())
+            about = question(reading, len(suspected))
+            return FileAccount(path.name, reading.broker, reading.format, questions=[about])
+        return _accounted(export, wanted, books, suspected)
 
 
 def _accounted(export: Export, wanted: Wanted, books: Books, skipped: set[bytes]) -> FileAccount:
     reading = export.reading
     added = books.add(reading, skipped)
-    warnings = [Warned(line, message) for line, message in reading.warnings]
+    warnings = [f"line {line}: {message}" for line, message in reading.warnings]
     if not wanted.timezone_given and any(not _ZONED.search(entry.fill.local_time) for entry in reading.fills()):
-        warnings.append(Warned(None, UTC_ASSUMED))
+        warnings.append(UTC_ASSUMED)
     return FileAccount(
         name=export.path.name,
         broker=reading.broker,

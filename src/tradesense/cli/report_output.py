@@ -17,11 +17,11 @@ from tradesense.cli.rendering import (
     trades_table,
 )
 from tradesense.cli.report_figures import Figures
-from tradesense.cli.report_files import FileAccount, Warned
+from tradesense.cli.report_files import FileAccount
 
 _LISTED: Final = 20
 _COUNTS: Final = ("rows", "imported", "executions", "duplicates")
-_LISTS: Final = ("errors", "warnings", "questions")
+_LISTS: Final = ("errors", "questions")
 
 
 def document(accounts: Sequence[FileAccount], figures: Figures | None, *, tell: bool) -> dict[str, Any]:
@@ -33,10 +33,9 @@ def document(accounts: Sequence[FileAccount], figures: Figures | None, *, tell: 
     together = files[0] if len(files) == 1 else {**_together(files), "files": files}
     if figures is None:
         return {**together, "trades": [], "statistics": {}, "by_currency": {}}
-    general = [Warned(None, message)._asdict() for message in figures.warnings]
     return {
         **together,
-        "warnings": together["warnings"] + general,
+        "warnings": together["warnings"] + figures.warnings,
         "trades": figures.trades,
         "statistics": figures.statistics,
         "by_currency": figures.by_currency,
@@ -55,8 +54,8 @@ def _file(account: FileAccount, *, tell: bool) -> dict[str, Any]:
         **{name: getattr(account, name) for name in _COUNTS},
         "ignored": [{"reason": reason, "count": count} for reason, count in account.ignored.items()],
         "errors": errors,
-        "errors_total": max(account.error_count, len(errors)),
-        "warnings": [warning._asdict() for warning in account.warnings],
+        "error_count": max(account.error_count, len(errors)),
+        "warnings": account.warnings,
         "questions": [question._asdict() for question in account.questions],
         **outcomes,
     }
@@ -69,8 +68,9 @@ def _together(files: Sequence[dict[str, Any]]) -> dict[str, Any]:
         ignored[reason] = ignored.get(reason, 0) + count
     return {
         "broker": brokers[0] if len(brokers) == 1 else ", ".join(brokers) or None,
-        **{name: sum(file[name] for file in files) for name in (*_COUNTS, "errors_total")},
+        **{name: sum(file[name] for file in files) for name in (*_COUNTS, "error_count")},
         **{name: [{"file": file["file"], **each} for file in files for each in file[name]] for name in _LISTS},
+        "warnings": list(dict.fromkeys(f"{file['file']}, {each}" for file in files for each in file["warnings"])),
         "ignored": [{"reason": reason, "count": count} for reason, count in ignored.items()],
     }
 
@@ -81,7 +81,7 @@ def show(out: Console, aside: Console, accounts: Sequence[FileAccount], figures:
         _show_file(out, aside, account)
     if figures is None:
         return
-    _show_warnings(aside, [Warned(None, message) for message in figures.warnings])
+    _show_warnings(aside, figures.warnings)
     for currency, statistics in figures.by_currency.items():
         charts = figures.charts.get(currency)
         out.print(titled(currency, statistics_table(statistics)))
@@ -123,9 +123,8 @@ def _show_file(out: Console, aside: Console, account: FileAccount) -> None:
         aside.print(Text(f"  {question.why}\n  → {answer(question)}", "yellow"), soft_wrap=True)
 
 
-def _show_warnings(aside: Console, warnings: Sequence[Warned]) -> None:
-    for line, message in warnings[:_LISTED]:
-        where = "" if line is None else f"line {line}: "
-        aside.print(Text(f"  {where}{message}", "yellow"), soft_wrap=True)
+def _show_warnings(aside: Console, warnings: Sequence[str]) -> None:
+    for message in warnings[:_LISTED]:
+        aside.print(Text(f"  {message}", "yellow"), soft_wrap=True)
     if len(warnings) > _LISTED:
         aside.print(Text(f"  and {len(warnings) - _LISTED:,} more warnings; --json lists them", "yellow"))

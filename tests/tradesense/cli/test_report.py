@@ -72,7 +72,7 @@ def test_a_balance_makes_returns_of_profits(run: Run, file: Path) -> None:
 
 
 def test_utc_stands_in_for_a_missing_zone_and_the_report_says_so(run: Run, file: Path) -> None:
-    assert "--timezone" in run("report", file, "--json").json["warnings"][0]["message"]
+    assert "--timezone" in run("report", file, "--json").json["warnings"][0]
     assert "--timezone" in run("report", file).err
 
 
@@ -90,7 +90,7 @@ def test_a_row_in_error_fails_the_report_and_is_named(run: Run, file: Path) -> N
     assert "--skip-errors" in ran.err
     report = run("report", file, "--json").json
     assert report["trades"] == []
-    assert (report["rows"], report["imported"], report["errors_total"]) == (3, 2, 1)
+    assert (report["rows"], report["imported"], report["error_count"]) == (3, 2, 1)
 
 
 def test_rows_in_error_can_be_skipped(run: Run, file: Path) -> None:
