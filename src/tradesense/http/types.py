@@ -74,7 +74,7 @@ def _read_amount(value: Any) -> Any:  # noqa: ANN401 - whatever JSON has
         raise ValueError("a decimal number is wanted, such as 1234.56")
     if not isinstance(value, float):
         return value
-    exact = Decimal(repr(value))
+    exact = Decimal(repr(value)).normalize()
     if len(exact.as_tuple().digits) > _EXACT_FLOAT_DIGITS:
         raise ValueError(f"a JSON number is exact to {_EXACT_FLOAT_DIGITS} digits; send the decimal as a string")
     return exact
