@@ -155,12 +155,15 @@ class Idempotency:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on once per key."""
         key = self._key(scope)
+        if key is None:
+            await self.app(scope, receive, send)
+            return
         connection = HTTPConnection(scope)
         try:
-            user = None if key is None else (await authenticate(connection)).user_id
+            user: UserId | None = (await authenticate(connection)).user_id
         except Refusal:
             user = None  # The endpoint says so in its own words, or is for everybody.
-        if key is None or user is None:
+        if user is None:
             await self.app(scope, receive, send)
             return
         if not _KEY.fullmatch(key):
