@@ -1,0 +1,53 @@
+"""`tradesense config` and `tradesense doctor`."""
+
+from tests.tradesense.cli.conftest import Run
+
+
+def test_a_configuration_that_can_be_used_is_said_to_be(run: Run) -> None:
+    assert run("config", "check").code == 0
+
+
+def test_every_mistake_in_the_configuration_is_named(run: Run, environment: dict[str, str | None]) -> None:
+    environment |= {"PORT": "many", "DATABASE_URL": "mysql://somewhere"}
+    ran = run("config", "check")
+    assert ran.code == 1
+    assert "PORT" in ran.err
+    assert "DATABASE_URL" in ran.err
+
+
+def test_secrets_are_masked(run: Run, environment: dict[str, str | None]) -> None:
+    environment["DATABASE_URL"] = "postgresql://someone:s3cret@127.0.0.1/db"
+    for ran in (run("config", "show"), run("config", "show", "--json")):
+        assert "127.0.0.1/db" in ran.out
+        assert "s3cret" not in ran.out
+    assert run("config", "show", "--json").json["PORT"] == "8000"
+
+
+def test_doctor_finds_nothing_bad_in_a_fresh_place(run: Run) -> None:
+    ran = run("doctor")
+    assert ran.code == 0
+    assert "`tradesense serve` creates it" in ran.out
+
+
+def test_doctor_says_what_is_bad_and_how_to_mend_it(run: Run, environment: dict[str, str | None]) -> None:
+    environment["DATABASE_URL"] = "postgresql://someone:s3cret@127.0.0.1:1/db"
+    ran = run("doctor", "--json")
+    assert ran.code == 1
+    findings = {finding["subject"]: finding for finding in ran.json}
+    assert findings["database"]["state"] == "bad"
+    assert "DATABASE_URL" in findings["database"]["mend"]
+    assert "s3cret" not in ran.out
+
+
+def test_doctor_names_mistakes_in_the_configuration(run: Run, environment: dict[str, str | None]) -> None:
+    environment["PORT"] = "many"
+    ran = run("doctor", "--json")
+    assert ran.code == 1
+    assert [finding["subject"] for finding in ran.json] == ["configuration"]
+
+
+def test_help_names_every_command_and_starts_none(run_command: Run) -> None:
+    ran = run_command("--help")
+    assert ran.code == 0
+    for command in ("serve", "report", "doctor", "user", "config"):
+        assert command in ran.out
