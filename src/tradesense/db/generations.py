@@ -109,6 +109,18 @@ class Tenure:
         self.claims[account_id] = claim = Claim(account_id, before.generation + 1, bool(before.dirty))
         return claim
 
+    async def take_over(self, connection: WriteConnection, owner: Owner) -> None:
+        """Take the claims of a writer that is known to have died; what it left must be swept."""
+        taken = update(accounts).where(accounts.c.claimed_by == owner)
+        await connection.execute(taken.values(claimed_by=self.owner, claimed_until=self._clock.now() + self._lease))
+        mine = select(accounts.c.id, accounts.c.generation).where(accounts.c.claimed_by == self.owner)
+        self.claims = {row.id: Claim(row.id, row.generation + 1, dirty=True) for row in await connection.execute(mine)}
+
+    async def abandon(self, connection: WriteConnection) -> None:
+        """Let anybody take the claims over at once, with what was written for them still to be swept."""
+        mine = update(accounts).where(accounts.c.claimed_by == self.owner)
+        await connection.execute(mine.values(claimed_until=self._clock.now() - self._lease))
+
     @asynccontextmanager
     async def write(self) -> AsyncIterator[WriteConnection]:
         """A writing transaction behind the fence: raises `ClaimLost` where a claim has been lost."""
@@ -131,6 +143,7 @@ class Tenure:
             )
             if not published.rowcount:
                 raise ClaimLost
+        self.claims.clear()
 
     async def sweep(self, claim: Claim) -> None:
         """Take back what was written for a generation that is not published: delete its rows, revive what it killed."""

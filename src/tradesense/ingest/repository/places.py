@@ -116,6 +116,16 @@ async def add_account(
     return account_id
 
 
+async def get_unshown(connection: ReadConnection, account_id: UUID) -> Account:
+    """An account that `add_account` created in this transaction."""
+    return _account((await connection.execute(select(*_ACCOUNT).where(accounts.c.id == account_id))).one())
+
+
+async def set_label(connection: WriteConnection, account_id: UUID, label: str) -> None:
+    """Note what the broker's files call an account."""
+    await connection.execute(update(accounts).where(accounts.c.id == account_id).values(label=label))
+
+
 async def show_accounts(connection: WriteConnection, account_ids: Iterable[UUID]) -> None:
     """Let accounts that `add_account` created be seen."""
     await connection.execute(update(accounts).where(accounts.c.id.in_(list(account_ids))).values(deleted_at=None))

@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, exists, func, insert, or_, select, update
+from sqlalchemy import and_, exists, func, insert, literal, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from keel.errors import NotFound
 from tradesense.db.engine import ReadConnection, WriteConnection
 from tradesense.db.generations import Owner
 from tradesense.db.tables import ImportStatus, files, imports, users
+from tradesense.db.types import UtcDateTime
 from tradesense.http.authentication import UserId
 
 
@@ -114,6 +115,11 @@ async def earlier_answer(connection: ReadConnection, user_id: UserId, sha256: st
     return await connection.scalar(newest)
 
 
+async def is_waiting(connection: ReadConnection, now: datetime) -> bool:
+    """Whether `claim_next` would find something."""
+    return (await connection.execute(select(imports.c.id).where(_ready(now)).limit(1))).first() is not None
+
+
 async def claim_next(connection: WriteConnection, owner: Owner, now: datetime, until: datetime) -> ImportRecord | None:
     """Claim the oldest import that waits, or whose worker has died; None where there is none.
 
@@ -135,7 +141,7 @@ async def claim_next(connection: WriteConnection, owner: Owner, now: datetime, u
             claimed_by=owner,
             claimed_until=until,
             attempts=imports.c.attempts + 1,
-            started_at=func.coalesce(imports.c.started_at, now),
+            started_at=func.coalesce(imports.c.started_at, literal(now, UtcDateTime)),
         )
     )
     return ImportRecord(**found._mapping) if claimed.rowcount else None  # noqa: SLF001

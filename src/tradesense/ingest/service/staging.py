@@ -14,11 +14,12 @@ from tradesense.brokers.reading import CashEntry, Entry, Reading
 from tradesense.db.bulk import Batch
 from tradesense.db.engine import Database
 from tradesense.db.generations import Claim, Write
-from tradesense.domain.executions import order_key
+from tradesense.domain.executions import ExecutionKind, order_key
 from tradesense.domain.local_time import microseconds
 from tradesense.ingest.repository import places, staging
 from tradesense.ingest.repository.places import Account, Book, key_text
 from tradesense.ingest.repository.staging import Known, Moved, Rows
+from tradesense.ingest.service.comparing import Comparison
 
 ENTRIES_AT_ONCE: Final = 2000
 """Executions that one transaction writes, some 40 ms of it."""
@@ -32,13 +33,22 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Destination:
-    """An account that a file goes into, and what has been put there: where each book was first touched."""
+    """An account that a file goes into, and what has been put there: where each book was first touched.
+
+    `is_created` where this import creates it.
+    """
 
     account: Account
     claim: Claim
-    is_new: bool = False
+    is_created: bool = False
     books: dict[str, Book] = field(default_factory=dict)
+    symbols: dict[int, str] = field(default_factory=dict)
     landings: dict[int, bytes] = field(default_factory=dict)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the account has never had anything."""
+        return self.account.generation == 0
 
     def land(self, book_id: int, key: bytes) -> None:
         """Note that an order key of a book has come or gone."""
@@ -60,17 +70,20 @@ class Origin:
 class Staging:
     """Stages what a file holds. Runs in a worker thread of the event loop.
 
-    `rows` counts the rows that brought something new, `executions` what they brought.
+    `rows` counts the rows that brought something new, `executions` and `movements` what they brought. `closings` are
+    the lines of what may find nothing open to act on: expiries, assignments, transfers, splits.
     """
 
-    def __init__(self, database: Database, write: Write, origin: Origin) -> None:
+    def __init__(self, database: Database, write: Write, origin: Origin, comparison: Comparison) -> None:
         self.rows = 0
         self.executions = 0
         self.movements = 0
         self.warnings: list[str] = []
+        self.closings: dict[UUID, int] = {}
         self._database = database
         self._write = write
         self._origin = origin
+        self._comparison = comparison
         self._tables = Rows(database.dialect)
         self._last_line = 0
         self._seen: set[tuple[UUID, bytes]] = set()
@@ -113,6 +126,7 @@ class Staging:
                 row = self._row(destination, books, entry)
                 rows.append(row)
                 self._count(entry.line)
+                self._remark(row[1], entry)
                 execution = row[1]
             else:
                 execution = before.id
@@ -164,6 +178,13 @@ class Staging:
             origin.zone,
         )
 
+    def _remark(self, execution: UUID, entry: Entry) -> None:
+        """Note what matching will be asked about this fill."""
+        if entry.fill.stated is not None:
+            self._comparison.state(execution, entry.line, entry.fill.stated)
+        if entry.fill.kind is not ExecutionKind.TRADE:
+            self.closings[execution] = entry.line
+
     def _source(self, destination: Destination, row_id: UUID, line: int, *place: int) -> tuple[Any, ...]:
         return (destination.claim.generation, destination.account.id, row_id, self._origin.import_id, line, *place)
 
@@ -177,6 +198,7 @@ class Staging:
             destination.books.update(found)
             overridden = destination.account.multipliers
             for key, instrument in wanted.items():
+                destination.symbols[found[key].id] = instrument.symbol
                 if found[key].multiplier != instrument.multiplier and instrument.root not in overridden:
                     self.warnings.append(
                         f"{instrument.symbol}: the file's multiplier is {instrument.multiplier}, the account's "

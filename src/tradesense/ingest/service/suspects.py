@@ -1,0 +1,120 @@
+"""Suspected duplicates: fills that another format of the same account seems to have told of already."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from anyio import from_thread
+
+from tradesense.brokers.reading import Entry, Reading
+from tradesense.db.engine import Database
+from tradesense.db.generations import Claim
+from tradesense.domain.executions import Side
+from tradesense.ingest.repository import staging
+from tradesense.ingest.repository.places import key_text
+from tradesense.ingest.repository.staging import Other
+from tradesense.ingest.service.choosing import Chosen
+from tradesense.ingest.service.staging import Destination
+
+_AT_ONCE: Final = 2000
+
+
+class Alike(NamedTuple):
+    """What two formats say alike of one fill: instrument, side, price and the second; quantities may be parts."""
+
+    key: str
+    side: Side
+    price: Decimal
+    second: datetime
+
+
+class Suspect(NamedTuple):
+    """A fill of the file: its row, its place among the row's fills, and what it is known by."""
+
+    line: int
+    part: int
+    quantity: Decimal
+    identity: bytes
+
+
+class Search:
+    """Looks for suspects among a file's fills. Runs in a worker thread of the event loop."""
+
+    def __init__(self, database: Database, reading: Reading, chosen: Chosen) -> None:
+        self._database = database
+        self._reading = reading
+        self._chosen = chosen
+
+    def suspects(self) -> list[Suspect]:
+        """The fills that some account of theirs seems to have from another format."""
+        found: list[Suspect] = []
+        for destination in self._chosen.all:
+            times = [entry.fill.at for entry in self._entries(destination)]
+            if times:
+                there = self._others(destination.claim, (min(times), max(times)))
+                found += suspects(there, self._entries(destination), partial(self._known, destination.account.id))
+        return sorted(found)
+
+    def _entries(self, destination: Destination) -> Iterator[Entry]:
+        of = self._chosen.destinations
+        return (entry for entry in self._reading.fills() if of[entry.fill.account] is destination)
+
+    def _others(self, claim: Claim, period: tuple[datetime, datetime]) -> Iterator[Other]:
+        own = (self._reading.broker, self._reading.format)
+        page, after = from_thread.run(self._read, staging.others, claim, own, period, None)
+        yield from page
+        while after is not None:
+            page, after = from_thread.run(self._read, staging.others, claim, own, period, after)
+            yield from page
+
+    def _known(self, account_id: UUID, identities: Sequence[bytes]) -> frozenset[bytes]:
+        found: set[bytes] = set()
+        for first in range(0, len(identities), _AT_ONCE):
+            some = identities[first : first + _AT_ONCE]
+            found.update(from_thread.run(self._read, staging.known_executions, account_id, some))
+        return frozenset(found)
+
+    async def _read(self, query: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - what the query gives
+        async with self._database.read() as connection:
+            return await query(connection, *arguments)
+
+
+def suspects(
+    others: Iterable[Other], entries: Iterable[Entry], known: Callable[[Sequence[bytes]], frozenset[bytes]]
+) -> list[Suspect]:
+    """The fills that the account seems to have from another format.
+
+    `others` are the account's executions from other formats, `entries` the file's fills, and `known` tells which
+    identities the account has: those are duplicates beyond doubt, and no suspects. Fills and executions are paired by
+    quantity; where that fails, all of them are suspects if the quantities add up to the same, as one format tells of
+    an order and another of its fills.
+    """
+    there: dict[Alike, list[Decimal]] = {}
+    for key, side, quantity, price, at in others:
+        there.setdefault(Alike(key, side, price, at.replace(microsecond=0)), []).append(quantity)
+    came: dict[Alike, list[Suspect]] = {}
+    for line, part, _, _, fill, identity in entries:
+        alike = Alike(key_text(fill.instrument.key), fill.side, fill.price, fill.at.replace(microsecond=0))
+        if alike in there:
+            came.setdefault(alike, []).append(Suspect(line, part, fill.quantity, identity))
+    doubtless = known([each.identity for fills in came.values() for each in fills])
+    found: list[Suspect] = []
+    for alike, fills in came.items():
+        found += _paired([each for each in fills if each.identity not in doubtless], there[alike])
+    return sorted(found)
+
+
+def _paired(fills: Sequence[Suspect], quantities: Sequence[Decimal]) -> Sequence[Suspect]:
+    if sum(fill.quantity for fill in fills) == sum(quantities):
+        return fills
+    left = Counter(quantities)
+    paired = []
+    for fill in fills:
+        if left[fill.quantity]:
+            left[fill.quantity] -= 1
+            paired.append(fill)
+    return paired
