@@ -93,7 +93,7 @@ class NewPlaybook(Body):
 class PlaybookEdit(Body):
     """What to change of a playbook; what is left out stays."""
 
-    name: Line | None = None
+    name: Line | None = Field(default=None, examples=["Gap and go"])
     description: Text | None = None
     rules: list[Line] | None = Field(default=None, max_length=100)
 
