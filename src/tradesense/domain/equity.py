@@ -16,12 +16,9 @@ from tradesense.domain.columns import Bools, Floats
 from tradesense.domain.days import Daily, View
 from tradesense.domain.ledger import Ledger
 from tradesense.domain.local_time import DAY, day_number, day_of, local, weekdays
+from tradesense.domain.metrics import NO_BALANCE, NOT_POSITIVE, NOTHING_REALISED
 from tradesense.domain.money import ZERO, exact
 from tradesense.domain.statistics import CALENDAR_DAYS, TRADING_DAYS
-
-NO_BALANCE: Final = "no starting balance"
-NOT_POSITIVE: Final = "equity not positive"
-NOTHING_REALISED: Final = "nothing realised"
 
 _SATURDAY: Final = 5
 _NO_FLOWS: Final[Mapping[date, Decimal]] = MappingProxyType({})
