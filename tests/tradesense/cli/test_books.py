@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
@@ -9,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tradesense.brokers.contract import Options
+from tradesense.brokers.contract import CashKind, CashMovement, Options
 from tradesense.brokers.reading import Reading
 from tradesense.cli.books import Books, Money
 from tradesense.cli.exports import read_export
@@ -86,3 +87,31 @@ def test_a_transfer_moves_no_cash(read_text: ReadText) -> None:
     for identity, execution in book.executions.items():
         book.executions[identity] = execution._replace(kind=ExecutionKind.TRANSFER)
     assert books.money()["USD"] == Money(Decimal(0), Decimal(3))
+
+
+def test_deposits_and_withdrawals_flow_on_the_day_of_the_zone_and_nothing_else_does() -> None:
+    books = Books()
+    at = datetime(2026, 1, 6, 2, tzinfo=UTC)
+    for number, (kind, amount, currency) in enumerate(
+        [
+            (CashKind.DEPOSIT, "1000", "USD"),
+            (CashKind.WITHDRAWAL, "-250.5", "USD"),
+            (CashKind.DIVIDEND, "7", "USD"),
+            (CashKind.DEPOSIT, "99", "EUR"),
+        ]
+    ):
+        movement = CashMovement(kind, Decimal(amount), currency, at, "2026-01-06 02:00", str(number))
+        books.movements[bytes([number])] = movement
+    assert books.flows("USD", ZoneInfo("America/New_York")) == {date(2026, 1, 5): Decimal("749.5")}
+
+
+def test_a_fill_told_earlier_in_sequence_by_another_file_takes_that_place(read_text: ReadText) -> None:
+    reading = read_text(HEADER + ROUND_TRIP)
+    books = Books()
+    books.add(reading)
+    (book,) = books
+    entry = next(iter(reading.fills()))
+    earlier = entry._replace(sequence=entry.sequence - 1)
+    before = book.executions[entry.identity].order
+    assert not book.add(earlier, books.comparison)
+    assert book.executions[entry.identity].order < before

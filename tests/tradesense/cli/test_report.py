@@ -187,3 +187,19 @@ def test_two_formats_of_one_broker_are_noticed_as_suspected_duplicates(run: Run,
     assert skipped["statistics"]["net_pnl"] == "1944.5"
     imported = run("report", *files, "--duplicates", "import", "--json").json
     assert imported["statistics"]["net_pnl"] == "2744.5"
+
+
+def test_a_stated_profit_that_the_fills_do_not_give_is_a_warning_that_names_both(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "performance.csv"
+    path.write_text(
+        "symbol,buyFillId,sellFillId,qty,buyPrice,sellPrice,pnl,boughtTimestamp,soldTimestamp,duration\n"
+        "MNQM6,7,8,5,28531.75,28491.75,$400.00,06/10/2026 16:00:05,06/10/2026 16:00:29,24sec\n"
+    )
+    (warning,) = run("report", path, "--json", "--timezone", "UTC").json["warnings"]
+    assert "400" in warning
+    assert "-400" in warning
+
+
+def test_what_cannot_be_closed_is_a_warning(run: Run, broker_samples: Path) -> None:
+    ran = run("report", broker_samples / "thinkorswim" / "account-statement.csv", "--json", "--timezone", "UTC")
+    assert ran.code == 0
