@@ -12,6 +12,7 @@ from tradesense.brokers.sniffing import sniff_delimiter, sniff_encoding
 
 _SNIFFED_LINES: Final = 200
 _MAX_SPAN: Final = 50
+_MAX_LINE: Final = 1 << 20
 _LINE_ENDS: Final = ("\n", "\r")
 
 
@@ -25,7 +26,7 @@ class DelimitedText:
         self.unterminated: int | None = None
         self.position = 0
         with path.open("rb") as raw, self._decoded(raw) as text:
-            self.delimiter = sniff_delimiter([line[:10_000] for line in islice(text, _SNIFFED_LINES)])
+            self.delimiter = sniff_delimiter([line[:10_000] for line in islice(_kept(text, []), _SNIFFED_LINES)])
 
     def _decoded(self, raw: BinaryIO) -> io.TextIOWrapper:
         return io.TextIOWrapper(raw, encoding=self.encoding, errors="replace", newline="")
@@ -60,7 +61,10 @@ class DelimitedText:
 
 
 def _kept(text: io.TextIOWrapper, pending: list[str]) -> Iterator[str]:
-    for line in text:
+    read = text.readline
+    while line := read(_MAX_LINE):
+        if len(line) == _MAX_LINE:
+            raise Unreadable("a line is over a million characters long: this is no table; export the file again")
         pending.append(line)
         yield line
 

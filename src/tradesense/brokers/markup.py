@@ -9,7 +9,7 @@ from lxml import etree
 from tradesense.brokers.refusals import Unreadable
 from tradesense.brokers.sniffing import sniff_encoding
 
-_TAIL_BYTES: Final = 4096
+_TAIL_BYTES: Final = 1 << 20
 
 
 class Element(NamedTuple):
@@ -110,10 +110,11 @@ class HtmlTables:
         return {"utf-8-sig": "utf-8", "cp1252": "windows-1252"}.get(self.encoding, self.encoding)
 
     def _check_end(self) -> None:
+        """A whole page says where it ends, or at least closes the table that it opened last."""
         with self._path.open("rb") as file:
             file.seek(max(0, self._path.stat().st_size - _TAIL_BYTES))
-            tail = file.read().replace(b"\x00", b"").lower()
-        if b"</table" not in tail and b"</html" not in tail and b"</body" not in tail:
+            tail = file.read().replace(b"\0", b"").lower()
+        if b"</html" not in tail and tail.rfind(b"</table") <= tail.rfind(b"<table"):
             raise Unreadable("the HTML breaks off in the middle of a table; export the report again")
 
 

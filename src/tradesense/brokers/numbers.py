@@ -27,7 +27,8 @@ class NotANumber(ValueError):
 _FAST_POINT: Final = re.compile(r"-?[0-9]{1,14}(?:\.[0-9]{1,11})?").fullmatch
 _SHOWN: Final = 40
 _EMPTY: Final = frozenset({"", "-", "--", "---", "–", "—", "N/A", "n/a", "NA", "null", "None", "nan", "NaN"})
-_SPACES: Final = re.compile(r"[\s\u00a0\u2007\u2009\u202f\u2060\ufeff]+")
+_SPACES: Final = re.compile(r"[\s\u2060\ufeff]+")
+_GROUPING_SPACE: Final = re.compile(r"(?<=[0-9])\s(?=[0-9])")
 _CURRENCY: Final = re.compile(
     r"(?:US|CA?|AU?|NZ|HK|SG?|MX|R)?\$|[€£¥₹₽₿₩₺฿₫₪₴]|(?<![A-Za-z0-9])(?:"
     r"USD|EUR|GBP|GBX|CHF|JPY|CAD|AUD|NZD|SEK|NOK|DKK|ISK|PLN|CZK|HUF|RON|BGN|TRY|ILS|ZAR|INR|CNY|CNH|HKD|SGD|TWD"
@@ -81,8 +82,11 @@ def evidence(text: str) -> NumberStyle | None:
 
 
 def _dissect(text: str) -> tuple[str, str, str]:
-    """Cut a cell into sign, digits with separators, and exponent; currency, spaces and parentheses fall away."""
-    rest = _SPACES.sub("", _CURRENCY.sub("", text.translate(_MINUSES)))
+    """Cut a cell into sign, digits with separators, and exponent; currency and parentheses fall away.
+
+    A space between digits groups them, as an apostrophe does.
+    """
+    rest = _SPACES.sub("", _GROUPING_SPACE.sub("'", _CURRENCY.sub("", text.translate(_MINUSES))))
     negative = False
     if rest.startswith('="') and rest.endswith('"'):
         rest = rest[2:-1]

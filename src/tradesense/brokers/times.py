@@ -24,6 +24,7 @@ _LAST_DAY: Final = 31
 _LAST_HOUR_OFFSET: Final = 14
 _LAST_MINUTE: Final = 59
 _CENTURY: Final = 100
+_OCLOCK: Final = frozenset({"UHR", "H", "HRS"})
 _ISO_LENGTHS: Final = (10, 16, 19)
 _SLASHED_LENGTHS: Final = (10, 16, 19)
 
@@ -56,7 +57,7 @@ _DATE: Final = (
 _WEEKDAY: Final = r"(?:[^\W\d_]{2,}\.?,\s*)?"
 _DATE_ONLY: Final = re.compile(_DATE)
 _WHOLE: Final = re.compile(
-    rf"{_WEEKDAY}(?:{_DATE})(?:(?:\s*[T,;@]\s*|\s+(?:at |um |- )?)(?:{_TIME}|(?P<run>\d{{6}}))(?:{_ZONE}))?\s*Z?"
+    rf"{_WEEKDAY}(?:{_DATE})(?:(?:\s*[T,;@]\s*|\s+(?:at |um |- )?)(?:{_TIME}|(?P<run>\d{{6}}))(?:{_ZONE}))?\s*"
 )
 _CLOCK: Final = re.compile(rf"(?:{_TIME}|(?P<run>\d{{6}}))(?:{_ZONE})")
 _NUMERIC: Final = re.compile(r"\s*(\d{1,4})([-/.])\s?(\d{1,2})\2\s?(\d{1,4})(?!\d)")
@@ -180,12 +181,10 @@ class TimeReader:
 
     def _placed(self, wall: datetime, found: re.Match[str], text: str, source: str) -> Moment:
         offset = _offset(found["zone"], found["offset"], text)
-        if text.endswith("Z") and not found["zone"]:
-            offset = timedelta(0)
         if offset is not None:
             return Moment((wall - offset).replace(tzinfo=UTC), wall, source)
         name = found["zone"]
-        if name and not self._clock.knows(name.upper(), wall):
+        if name and name.upper() not in _OCLOCK and not self._clock.knows(name.upper(), wall):
             raise NeedsInput(
                 Question(
                     "timezone",
