@@ -97,7 +97,7 @@ def _edges(results: Floats) -> list[Decimal]:
     tails = (1, 99) if len(results) >= _MANY else (0, 100)
     low, lower, upper, high = np.percentile(results, [tails[0], 25, 75, tails[1]]).tolist()
     advised = 2 * (upper - lower) / len(results) ** (1 / 3)
-    width = _round_up(max(advised, (high - low) / (MOST_BINS - 1)))
+    width = _round_up(max(advised, (high - low) / (MOST_BINS - 4)))
     first, last = math.floor(low / float(width)), math.floor(high / float(width)) + 1
     with exact():
         return [width * place for place in range(first, last + 1)]
