@@ -122,7 +122,7 @@ def trades_table(trades: Sequence[Mapping[str, Any]], zone: ZoneInfo) -> Table:
     """One line per trade, which the API's keys describe, at the local time of a zone."""
     table = Table(box=None, header_style="dim", padding=(0, 1, 0, 0))
     table.add_column("Opened", no_wrap=True)
-    table.add_column("Symbol", no_wrap=True)
+    table.add_column("Symbol")
     table.add_column("Side", no_wrap=True)
     for heading in ("Quantity", "Entry", "Exit", "Costs", "Net P&L"):
         table.add_column(heading, justify="right", no_wrap=True)
