@@ -55,4 +55,8 @@ CASES: Final = (
         executions=4,
         options=Options(ZoneInfo("America/New_York"), dt.date(2026, 3, 2)),
     ),
+    Case("ibkr/flex-xml", "ibkr-flex.xml", rows=7, executions=4, shuffles=False),
+    Case("ibkr/flex-csv", "ibkr-flex.csv", rows=4, executions=2),
+    Case("ibkr/activity", "ibkr-activity.csv", rows=11, executions=3, shuffles=False),
+    Case("thinkorswim/account-statement", "thinkorswim.csv", rows=11, executions=7, shuffles=False),
 )

@@ -44,7 +44,7 @@ class DelimitedText:
                     if last != start or pending[-1][-1] not in _LINE_ENDS or (cells and cells[-1][-1:] in _LINE_ENDS):
                         self._inspect(start, pending)
                     pending.clear()
-                    if cells and (cells[0] or not _blank(cells)):
+                    if cells and (cells[0] or not _blank(cells) or start in self.damage):
                         if start & 1023 == 0:
                             self.position = raw.tell()
                         yield start, cells

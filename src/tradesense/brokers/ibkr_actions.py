@@ -2,15 +2,14 @@
 
 What each becomes:
 - a split is a split of the share that goes on; the row of the former share (`GCM.OLD`) is its counterpart;
-- a tender 1 for 1 and a change of the ISIN are new names of the same holding (`UUU.TEN2` is `UUU`), so the shares keep
-  their cost; both rows are ignored, and later rows of this file under the new name count for the old one;
+- a tender 1 for 1 and a change of the ISIN are new names of the same holding (`UUU.TEN2` is `UUU`), so the shares
+  keep their cost; both rows are ignored, and later rows of this file under the new name count for the old one;
 - what is paid for in money is a sale or a purchase at that price, with the P&L that the file states;
 - shares received for none (spin-off, stock dividend, rights) come in at a cost of 0: the file leaves the whole cost
   with the parent, and so the sum over both is right;
 - shares exchanged for others change hands at the value that the file gives to each side, so that no P&L is lost;
-- anything else is ignored as a corporate action.
-The first three stand in the samples; spin-offs and exchanges are read as public importers of activity statements
-describe them, and have not been seen in a real file.
+- anything else is ignored as a corporate action. The first three stand in the samples; spin-offs and exchanges are
+  read as public importers of activity statements describe them, and have not been seen in a real file.
 """
 
 import re

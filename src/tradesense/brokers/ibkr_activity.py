@@ -17,7 +17,7 @@ from decimal import Decimal
 from functools import partial
 from typing import ClassVar, Final, NamedTuple
 
-from tradesense.brokers.contract import Ignored, Match, Options, Outcome, Unreadable
+from tradesense.brokers.contract import Failed, Ignored, Match, Options, Outcome, Unreadable
 from tradesense.brokers.documents import Document
 from tradesense.brokers.formats import Context
 from tradesense.brokers.ibkr_actions import CorporateActions, action_of
@@ -25,7 +25,7 @@ from tradesense.brokers.ibkr_rows import Report
 from tradesense.brokers.ibkr_terms import CASH, Asset, cash_kind, category_of, codes_of
 from tradesense.brokers.numbers import NotANumber, parse_number
 from tradesense.brokers.sections import Convert, Part, read_parts, rows_between, table_part
-from tradesense.brokers.tables import Layout, Row, Table, fold, number, text, time
+from tradesense.brokers.tables import Layout, Row, RowError, Table, fold, number, text, time
 
 _TRADES: Final = "trades"
 _ACTIONS: Final = "corporate actions"
@@ -51,6 +51,14 @@ _CASH_SECTIONS: Final = (
     "deposits & withdrawals",
     "bill pay",
 )
+_REPEATED: Final = {
+    "trade": "execution of an order",
+    "closedlot": "closed lot",
+    "washsale": "wash sale",
+    "symbolsummary": "symbol summary",
+    "assetsummary": "asset summary",
+}
+_ADDED_UP: Final = {"subtotal": "subtotal", "total": "total", "notes": "note", "note": "note"}
 _COMMISSION_IN: Final = "comm in "
 _ISIN_LENGTH: Final = 12
 _LAYOUTS: Final = {
@@ -204,11 +212,14 @@ class _Statement:
         self._known = survey.known
         self._report = Report(Context.of(options), survey.base, survey.account)
         self._parts = [self._part(run, options) for run in survey.runs]
+        self._strays = {run.last for run in survey.runs if not run.header}
         self._actions = CorporateActions(self._action_rows())
 
     def outcomes(self) -> Iterator[Outcome]:
-        """One outcome per row."""
-        return read_parts(self._document, self._parts)
+        """One outcome per row; a last row of no section, with no end of the line, is one that was cut off."""
+        for outcome in read_parts(self._document, self._parts):
+            lost = outcome.line == self._document.unterminated and outcome.line in self._strays
+            yield Failed(outcome.line, None, "the row belongs to no section: the file is cut off") if lost else outcome
 
     def _part(self, run: _Run, options: Options) -> Part:
         layout = _LAYOUTS.get(run.section)
@@ -231,8 +242,10 @@ class _Statement:
         if (repeated := _repeated(row)) is not None:
             return repeated
         discriminator = row.text("discriminator").lower()
+        if discriminator in _REPEATED:
+            return Ignored(row.line, _REPEATED[discriminator])
         if discriminator not in ("", "order"):
-            return Ignored(row.line, "closed lot" if discriminator == "closedlot" else discriminator)
+            raise row.error("discriminator", f"{row.text('discriminator')!r} is no kind of row that is known")
         codes = codes_of(row.text("codes"))
         if "Ca" in codes:
             return Ignored(row.line, "cancelled")
@@ -273,8 +286,10 @@ def _rows(document: Document, part: Part, table: Table) -> Iterator[Row]:
 def _repeated(row: Row) -> Ignored | None:
     """A row that adds others up: marked so in the second column, or `Total` where the first value should be."""
     mark = row.cells[1].strip().lower() if len(row.cells) > 1 else ""
+    if mark in _ADDED_UP:
+        return Ignored(row.line, _ADDED_UP[mark])
     if mark != "data":
-        return Ignored(row.line, mark or "note")
+        raise RowError("the row has no mark in its second cell that is known: it is cut off, or a delimiter is missing")
     first = row.cells[2].strip().lower() if len(row.cells) > 2 else ""  # noqa: PLR2004  (after section and mark)
     return Ignored(row.line, "total") if first.startswith("total") or first == "subtotal" else None
 

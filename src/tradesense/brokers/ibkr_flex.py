@@ -2,8 +2,8 @@
 
 Fields go by the names of the XML's attributes and of the CSV's columns alike (csingley/ibflex, `ibflex/Types.py`).
 Decisions:
-- A fill's identity is its `tradeID`, else its `ibExecID`; never an order's. Where a report has executions, its orders,
-  summaries and lots are ignored; where it has orders alone, they are taken as fills without an identity.
+- A fill's identity is its `tradeID`, else its `ibExecID`; never an order's. Where a report has executions, its
+  orders, summaries and lots are ignored; where it has orders alone, they are taken as fills without an identity.
 - A negative commission is a cost. One in another currency than the trade's is converted where the file has the rate
   (`fxRateToBase`, for commissions in the base currency); else it is booked as a fee of its own, with a warning.
 - Currency pairs are conversions, not trades, unless the broker keeps them as positions (an open/close indicator).

@@ -151,7 +151,7 @@ class Survey:
 
 
 def _cells(record: Record, places: list[int]) -> list[str]:
-    return [record.cells[index] for index in places if index < len(record.cells)]
+    return [record.cells[index].strip() for index in places if index < len(record.cells)]
 
 
 def _columns_of(shape: Shape) -> tuple[list[int], ...]:

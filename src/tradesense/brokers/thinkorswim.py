@@ -3,15 +3,15 @@
 The sample is a real statement of futures options; shares, options, spreads, futures and removals are read as
 edgebips/johnny (`johnny/broker/ameritrade/transactions.py`) describes them, of which no real file has been seen here.
 
-- A `TRD` row of Cash Balance, Futures Statements or Forex Statements is a fill. Its reference number is an order's (one
-  of the sample's covers two fills), and so no identity.
-- A spread's row has one price for several legs. The legs and their prices stand in Account Trade History, found by the
-  time, the strategy and the underlying; without them the row fails, for its legs cannot be priced.
+- A `TRD` row of Cash Balance, Futures Statements or Forex Statements is a fill. Its reference number is an order's
+  (one of the sample's covers two fills), and so no identity.
+- A spread's row has one price for several legs. The legs and their prices stand in Account Trade History, found by
+  the time, the strategy and the underlying; without them the row fails, for its legs cannot be priced.
 - Account Trade History and Account Order History repeat the ledgers (and the former reaches beyond the statement's
   days), positions and summaries are no transactions: ignored by their names.
 - Rows that remove options say that they expired, were assigned or exercised. Dividends, interest, transfers and fees
-  are cash. Marks to market of futures are parts of trades that the fills tell whole, and a split's row gives no ratio:
-  both are ignored.
+  are cash. Marks to market of futures are parts of trades that the fills tell whole, and a split's row gives no
+  ratio: both are ignored.
 - Times carry no zone: they are in the zone that the platform was set to.
 """
 
