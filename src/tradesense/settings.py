@@ -1,7 +1,7 @@
 """Settings: the one reader of the environment, checked as a whole before anything is opened."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
-    AliasChoices,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -22,6 +21,7 @@ from pydantic import (
 
 MEBIBYTE: Final = 1 << 20
 MASK: Final = "********"
+_PRIVATE_REDIS: Final = "REDIS_PRIVATE_URL"
 _DATABASES: Final = {"sqlite", "sqlite+aiosqlite", "postgres", "postgresql", "postgresql+asyncpg"}
 _REDISES: Final = {"redis", "rediss", "unix", "redis+sentinel", "redis+cluster"}
 _WEB: Final = {"http", "https"}
@@ -82,16 +82,14 @@ def _zone(name: str) -> str:
 class Settings(BaseModel):
     """Everything that can be set, by the name of its environment variable (the alias) or as an argument."""
 
-    model_config = ConfigDict(frozen=True, populate_by_name=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, validate_by_name=True, validate_by_alias=False, extra="forbid")
 
     data_dir: Path = Field(default=Path("data"), alias="TRADESENSE_DATA_DIR")
     """Where the embedded database and the kept files live."""
     database_url: Annotated[SecretStr, AfterValidator(_database_url)] | None = Field(default=None, alias="DATABASE_URL")
     """SQLite or PostgreSQL; an SQLite file in `data_dir` unless given."""
-    redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = Field(
-        default=None, validation_alias=AliasChoices("REDIS_PRIVATE_URL", "REDIS_URL")
-    )
-    """Checked, but nothing uses it yet."""
+    redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = Field(default=None, alias="REDIS_URL")
+    """Checked, but nothing uses it yet. `REDIS_PRIVATE_URL` goes before it."""
     host: str = Field(default="127.0.0.1", alias="HOST", min_length=1)
     port: int = Field(default=8000, alias="PORT", ge=0, le=65535)
     workers: int = Field(default=1, alias="WEB_CONCURRENCY", ge=1, le=64)
@@ -127,27 +125,23 @@ class Settings(BaseModel):
         Raises `SettingsInvalid` with all mistakes at once.
         """
         source = os.environ if environment is None else environment
-        values = {name: source[name] for name in cls.variables() if source.get(name)}
-        overridden = {each for name in given for each in _aliases(name)}
-        found = {name: value for name, value in values.items() if name not in overridden}
+        found = {name: source[variable] for name, variable in cls.variables().items() if source.get(variable)}
+        if source.get(_PRIVATE_REDIS):
+            found["redis_url"] = source[_PRIVATE_REDIS]
         try:
             return cls.model_validate({**found, **given})
         except ValidationError as error:
             raise SettingsInvalid([_mistake(each) for each in error.errors(include_input=False)]) from None
 
     @classmethod
-    def variables(cls) -> Iterator[str]:
-        """The names of all environment variables that count."""
-        for name in cls.model_fields:
-            yield from _aliases(name)
+    def variables(cls) -> Mapping[str, str]:
+        """The environment variable of each field."""
+        return {name: str(field.alias) for name, field in cls.model_fields.items()}
 
     @model_validator(mode="before")
     @classmethod
     def _derive(cls, values: dict[str, Any]) -> dict[str, Any]:
-        port = values.get("PORT", values.get("port", 8000))
-        if not values.keys() & {"TRADESENSE_PUBLIC_URL", "public_url"}:
-            values = {**values, "public_url": f"http://localhost:{port}"}
-        return values
+        return {"public_url": f"http://localhost:{values.get('port', 8000)}", **values}
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -189,13 +183,7 @@ class Settings(BaseModel):
 
     def shown(self) -> dict[str, str]:
         """Every setting by the name of its variable, fit to be shown: secrets keep their host, not their password."""
-        return {_aliases(name)[-1]: _masked(getattr(self, name)) for name in type(self).model_fields}
-
-
-def _aliases(name: str) -> list[str]:
-    field = Settings.model_fields[name]
-    alias = field.validation_alias
-    return [str(each) for each in alias.choices] if isinstance(alias, AliasChoices) else [str(alias)]
+        return {variable: _masked(getattr(self, name)) for name, variable in self.variables().items()}
 
 
 def _masked(value: object) -> str:
@@ -211,5 +199,7 @@ def _masked(value: object) -> str:
 
 def _mistake(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
     message = error["msg"].removeprefix("Value error, ")
-    path = [part for part in error["loc"] if isinstance(part, str)]
-    return f"{path[0]}: {message}" if path else message
+    if not error["loc"]:
+        return str(message)
+    name = str(error["loc"][0])
+    return f"{Settings.variables().get(name, name)}: {message}"

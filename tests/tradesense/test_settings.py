@@ -1,0 +1,99 @@
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from tradesense.settings import MASK, Settings, SettingsInvalid
+
+POSTGRESQL = "postgresql://trader:secret@db.example.com:5432/journal?password=hidden"
+
+
+def test_nothing_need_be_set() -> None:
+    settings = Settings.load({})
+    assert settings.database == f"sqlite:///{Path('data').absolute() / 'tradesense.db'}"
+    assert (settings.host, settings.port, settings.workers) == ("127.0.0.1", 8000, 1)
+    assert (settings.session_idle, settings.session_lifetime) == (timedelta(days=7), timedelta(days=30))
+    assert (settings.public_url, settings.is_https) == ("http://localhost:8000", False)
+
+
+def test_the_environment_sets_and_arguments_override_it() -> None:
+    environment = {
+        "TRADESENSE_DATA_DIR": "/srv/journal",
+        "DATABASE_URL": POSTGRESQL,
+        "PORT": "9000",
+        "HOST": "",
+        "WEB_CONCURRENCY": "4",
+        "TRADESENSE_CORS_ORIGINS": "https://A.example.com/, http://localhost:5173",
+        "TRADESENSE_REGISTRATION": "closed",
+        "SOMETHING_ELSE": "x",
+    }
+    settings = Settings.load(environment, port=9001)
+    assert settings.data_dir == Path("/srv/journal")
+    assert settings.database == POSTGRESQL
+    assert (settings.host, settings.port, settings.workers) == ("127.0.0.1", 9001, 4)
+    assert settings.cors_origins == ("https://a.example.com", "http://localhost:5173")
+    assert settings.public_url == "http://localhost:9001"
+    assert settings.registration == "closed"
+
+
+def test_the_environment_of_the_process_is_read_unless_another_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "9002")
+    assert Settings.load().port == 9002
+
+
+def test_all_mistakes_are_listed_at_once_by_their_variables() -> None:
+    environment = {
+        "PORT": "http",
+        "DATABASE_URL": "mysql://root:secret@host/db",
+        "REDIS_URL": "http://host",
+        "TRADESENSE_CORS_ORIGINS": "*",
+        "TRADESENSE_PUBLIC_URL": "http://journal.example.com",
+        "TRADESENSE_TIMEZONE": "Mars",
+        "TRADESENSE_CURRENCY": "dollars",
+        "LOG_LEVEL": "loud",
+    }
+    with pytest.raises(SettingsInvalid) as refused:
+        Settings.load(environment)
+    assert sorted(each.partition(":")[0] for each in refused.value.mistakes) == sorted(environment)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"TRADESENSE_SESSION_IDLE_DAYS": "31"}, "longer than TRADESENSE_SESSION_DAYS"),
+        ({"WEB_CONCURRENCY": "2"}, "needs a DATABASE_URL of PostgreSQL"),
+        ({"TRADESENSE_PUBLIC_URL": "https://a.example.com/journal"}, "is no origin"),
+        ({"TRADESENSE_CORS_ORIGINS": "https://u:p@a.example.com"}, "is no origin"),
+    ],
+)
+def test_settings_must_agree(environment: dict[str, str], message: str) -> None:
+    with pytest.raises(SettingsInvalid, match=message):
+        Settings.load(environment)
+
+
+def test_an_unknown_argument_is_a_mistake() -> None:
+    with pytest.raises(ValidationError):
+        Settings(prot=5)  # type: ignore[call-arg]
+
+
+def test_secrets_are_masked_wherever_settings_are_shown() -> None:
+    settings = Settings.load({"DATABASE_URL": POSTGRESQL, "REDIS_PRIVATE_URL": "rediss://:secret@cache.example.com/0"})
+    shown = settings.shown()
+    assert shown["DATABASE_URL"] == f"postgresql://trader:{MASK}@db.example.com:5432/journal"
+    assert shown["REDIS_URL"] == f"rediss://:{MASK}@cache.example.com/0"
+    assert shown["TRADESENSE_CORS_ORIGINS"] == ""
+    for text in (str(shown), repr(settings), settings.model_dump_json()):
+        assert "secret" not in text
+        assert "hidden" not in text
+
+
+def test_a_private_address_of_redis_goes_before_a_public_one() -> None:
+    settings = Settings.load({"REDIS_URL": "redis://public", "REDIS_PRIVATE_URL": "redis://private"})
+    assert settings.redis_url is not None
+    assert settings.redis_url.get_secret_value() == "redis://private"
+
+
+def test_an_https_address_makes_the_instance_one() -> None:
+    assert Settings.load({"TRADESENSE_PUBLIC_URL": "https://journal.example.com"}).is_https
