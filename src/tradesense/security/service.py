@@ -213,10 +213,8 @@ class Users:
         return user
 
     async def _change(self, email: str, action: str, **values: object) -> User:
+        user = await self.get_by_email(email)
         async with self._database.write() as connection:
-            user = await repository.find_user_by_email(connection, normal_email(email))
-            if user is None:
-                raise UserNotFound(email)
             await repository.update_user(connection, user.id, values)
             await repository.record(connection, self._clock.now(), action, user=user.id)
         return replace(user, **values)  # type: ignore[arg-type]
@@ -227,6 +225,14 @@ class Users:
             user = await repository.find_user(connection, user_id)
         if user is None or user.disabled_at is not None:
             raise UserDisabled
+        return user
+
+    async def get_by_email(self, email: str) -> User:
+        """The user with this email address; raises `UserNotFound`."""
+        async with self._database.read() as connection:
+            user = await repository.find_user_by_email(connection, normal_email(email))
+        if user is None:
+            raise UserNotFound(email)
         return user
 
     async def edit(self, user_id: UserId, changes: Mapping[str, str]) -> User:
