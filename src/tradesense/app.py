@@ -12,11 +12,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from tradesense import wiring
+from tradesense.analytics.endpoints import router as analytics
 from tradesense.http import openapi, problems, reference
 from tradesense.http.bodies import BodyLimits, Limits
 from tradesense.http.idempotency import Idempotency
 from tradesense.http.middleware import RequestIds, SecurityHeaders, UnexpectedErrors
 from tradesense.journal.endpoints import router as journal
+from tradesense.portfolio.endpoints import router as portfolio
 from tradesense.security.endpoints import router as security
 from tradesense.settings import MEBIBYTE, Settings
 from tradesense.trades.endpoints import router as trades
@@ -51,7 +53,7 @@ def create_app(settings: Settings, opening: wiring.Opening = wiring.opened) -> F
 
 def _api() -> APIRouter:
     api = APIRouter()
-    for slice_ in (security, trades, journal):
+    for slice_ in (security, trades, journal, portfolio, analytics):
         api.include_router(slice_)
     return api
 

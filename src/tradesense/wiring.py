@@ -10,11 +10,13 @@ from fastapi import FastAPI
 from keel.clock import Clock, SystemClock
 from keel.sessions.contract import Lifetimes
 from keel.tasks import Tasks
+from tradesense.analytics.service.asking import Analytics
 from tradesense.db.engine import Database
 from tradesense.db.migrations import migrate
 from tradesense.http.authentication import Authentication, SessionCookie, TrustedOrigins
 from tradesense.http.remembered import RememberedAnswers
 from tradesense.journal.service import Notebook
+from tradesense.portfolio.service import Portfolio
 from tradesense.security.repository import SqlSessionStore
 from tradesense.security.service import Admission, Logins, Passwords, Users
 from tradesense.settings import Settings
@@ -32,6 +34,8 @@ class State(TypedDict):
     logins: Logins
     notebook: Notebook
     archive: TradeArchive
+    analytics: Analytics
+    portfolio: Portfolio
 
 
 def session_cookie(settings: Settings) -> SessionCookie:
@@ -58,6 +62,7 @@ async def opened(
     logins = Logins(database, clock, passwords, sessions, users, lifetimes)
     remembered = RememberedAnswers(database, clock)
     notebook = Notebook(database, clock)
+    analytics = Analytics(database, clock, notebook)
     origins = TrustedOrigins(frozenset({settings.public_url, *settings.cors_origins}))
     tasks = Tasks()
 
@@ -72,6 +77,8 @@ async def opened(
             logins=logins,
             notebook=notebook,
             archive=TradeArchive(database, notebook),
+            analytics=analytics,
+            portfolio=Portfolio(database, analytics),
         )
     finally:
         await tasks.close(timedelta(seconds=settings.shutdown_s))

@@ -19,7 +19,7 @@ from tradesense.domain.trades import TradeId
 
 
 class By(StrEnum):
-    """What to group by. `TAG`, `PLAYBOOK` and `STRATEGY` are labels that the caller brings."""
+    """What to group by. `TAG`, `PLAYBOOK`, `STRATEGY` and `MISTAKE` are labels that the caller brings."""
 
     SYMBOL = "symbol"
     UNDERLYING = "underlying"
@@ -29,6 +29,7 @@ class By(StrEnum):
     TAG = "tag"
     PLAYBOOK = "playbook"
     STRATEGY = "strategy"
+    MISTAKE = "mistake"
     WEEKDAY = "weekday"
     HOUR = "hour"
     MONTH = "month"
@@ -38,7 +39,7 @@ class By(StrEnum):
     R = "r"
 
 
-LABELS: Final = frozenset({By.TAG, By.PLAYBOOK, By.STRATEGY})
+LABELS: Final = frozenset({By.TAG, By.PLAYBOOK, By.STRATEGY, By.MISTAKE})
 STILL_OPEN: Final = "open"
 NO_RISK: Final = "no initial risk"
 

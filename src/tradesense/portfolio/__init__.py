@@ -1,0 +1,1 @@
+"""The portfolio at a glance: how it stands, what happened today, and what is open."""
