@@ -23,7 +23,6 @@ _YEAR_DIGITS: Final = 4
 _LAST_DAY: Final = 31
 _LAST_HOUR_OFFSET: Final = 14
 _LAST_MINUTE: Final = 59
-_CENTURY: Final = 100
 _OCLOCK: Final = frozenset({"UHR", "H", "HRS"})
 _ISO_LENGTHS: Final = (10, 16, 19)
 _SLASHED_LENGTHS: Final = (10, 16, 19)
@@ -47,7 +46,7 @@ _TIME: Final = (
 )
 _ZONE: Final = r"\s*[\(\[]?(?P<zone>[A-Za-z]{1,5}(?=[^A-Za-z]|$))?\s*(?P<offset>[+-]\d{1,2}(?::?\d{2})?)?[\)\]]?"
 _DATE: Final = (
-    r"(?P<a>\d{1,4})(?P<sep>[-/.])\s?(?P<b>\d{1,2})(?P=sep)\s?(?P<c>\d{2,4})"
+    r"(?P<a>\d{4}|\d{1,2})(?P<sep>[-/.])\s?(?P<b>\d{1,2})(?P=sep)\s?(?P<c>\d{4}|\d{2})"
     r"|(?P<packed>(?:19|20)\d{6})"
     r"|(?P<day>\d{1,2})(?:st|nd|rd|th|\.|º)?[-/ .]*(?:de )?(?P<month>[^\W\d_]{3,})[-/. ,]*(?:de )?"
     r"(?P<year>\d{4}|'?\d{2})"
@@ -107,7 +106,7 @@ class OrderEvidence:
         proof = date_evidence(text)
         if proof is not None:
             self._seen.add(proof)
-            return proof is (self._expected or proof)
+            return proof in (self._expected, DateOrder.YEAR_FIRST)
         if len(self._open) < _EXAMPLES and needs_order(text):
             self._open.append(text)
         return False
@@ -221,7 +220,7 @@ class TimeReader:
 
 def _year(text: str) -> int:
     year = int(text.lstrip("'"))
-    if year >= _CENTURY:
+    if len(text) == _YEAR_DIGITS:
         return year
     return year + (1900 if year >= _PIVOT else 2000)
 
