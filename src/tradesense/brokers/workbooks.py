@@ -141,8 +141,10 @@ class WorkbookSheet:
 
     def _cells(self, row: etree._Element) -> list[str]:
         cells: list[str] = []
+        following = 0
         for node in row:
-            place = _column(node.get("r"), len(cells))
+            place = _column(node.get("r"), following)
+            following = place + 1
             if place >= MAX_COLUMNS:
                 raise Unreadable(f"the sheet has more than {MAX_COLUMNS} columns; export it as CSV")
             value = self._value(node)
