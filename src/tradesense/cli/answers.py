@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal, DecimalException
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from typer import BadParameter
@@ -62,6 +63,27 @@ def reading_options(
         mapping=column_mapping(mapping),
         currency=currency,
     )
+
+
+def import_options(
+    timezone: str | None,
+    the_date: str | None,
+    date_order: str | None,
+    mapping: Sequence[str],
+    duplicates: str | None,
+    *,
+    skip_errors: bool,
+) -> dict[str, Any]:
+    """The options of an import, as the API takes them; what was not said is left out."""
+    said = {
+        "timezone": zone(timezone).key if timezone else None,
+        "date": day(the_date).isoformat() if the_date else None,
+        "date_order": date_order,
+        "mapping": column_mapping(mapping),
+        "suspected_duplicates": duplicates,
+        "skip_errors": skip_errors or None,
+    }
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def answer(question: Question) -> str:

@@ -17,6 +17,9 @@ from typing import Final, NamedTuple
 TIMEZONE: Final = "America/New_York"
 """The zone in which the generated times are written."""
 
+BALANCE: Final = Decimal(25_000)
+"""What the trader starts with, in US dollars."""
+
 HEADER: Final = (
     "datetime",
     "symbol",

@@ -13,10 +13,6 @@ if TYPE_CHECKING:
 
     from tradesense.cli.books import Books
     from tradesense.cli.report_figures import Figures
-    from tradesense.cli.report_files import FileAccount
-
-UNREADABLE = 1
-ASKED = 2
 
 
 def report(
@@ -43,7 +39,7 @@ def report(
     """
     from tradesense.cli.answers import balances, reading_options
     from tradesense.cli.progress import reading_progress
-    from tradesense.cli.report_files import Wanted, read_files
+    from tradesense.cli.report_files import Wanted, exit_code, read_files
     from tradesense.cli.report_output import document, show
 
     options = reading_options(timezone, date, date_order, mapping or (), currency)
@@ -51,7 +47,7 @@ def report(
     starting = balances(balance or ())
     with reading_progress() as progress_of:
         accounts, books = read_files(wanted, progress_of)
-    code = _exit_code(accounts, skip_errors=skip_errors)
+    code = exit_code(accounts, skip_errors=skip_errors)
     found = None if code else _figures(books, method, options.timezone, starting)
     if as_json:
         write_json(document(accounts, found, tell=rows))
@@ -61,15 +57,10 @@ def report(
         raise Exit(code)
 
 
-def _exit_code(accounts: "list[FileAccount]", *, skip_errors: bool) -> int:
-    if any(account.unreadable is not None or (account.error_count and not skip_errors) for account in accounts):
-        return UNREADABLE
-    return ASKED if any(account.questions for account in accounts) else 0
-
-
 def _figures(books: "Books", method: str, zone: "ZoneInfo", balances: "dict[str, Decimal]") -> "Figures":
     from keel.clock import SystemClock
     from tradesense.cli.report_figures import UnclearBalance, figures
+    from tradesense.cli.report_files import ASKED, UNREADABLE
     from tradesense.domain.matching import Method, NotExact
 
     try:

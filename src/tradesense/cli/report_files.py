@@ -13,6 +13,10 @@ from tradesense.cli.books import Books
 from tradesense.cli.exports import Export, Told, read_export
 from tradesense.cli.suspicions import Suspicions, question
 
+DONE: Final = 0
+UNREADABLE: Final = 1
+ASKED: Final = 2
+
 UTC_ASSUMED: Final = "times without a zone were read as UTC; --timezone names the zone in which the file was written"
 
 _ZONED: Final = re.compile(r"(Z|UTC|GMT|[+-]\d\d:?\d\d)$")
@@ -102,3 +106,10 @@ def _accounted(export: Export, wanted: Wanted, books: Books, skipped: set[bytes]
         warnings=warnings,
         outcomes=[told._replace(outcome="duplicate") if told.line in added.known else told for told in export.told],
     )
+
+
+def exit_code(accounts: Sequence[FileAccount], *, skip_errors: bool) -> int:
+    """1 where a file, or a row of one that is not to be skipped, cannot be read; 2 where something is asked; else 0."""
+    if any(account.unreadable is not None or (account.error_count and not skip_errors) for account in accounts):
+        return UNREADABLE
+    return ASKED if any(account.questions for account in accounts) else DONE

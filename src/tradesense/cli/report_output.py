@@ -29,7 +29,7 @@ def document(accounts: Sequence[FileAccount], figures: Figures | None, *, tell: 
 
     The counts are those of all files together, and with more than one `files` has each.
     """
-    files = [_file(account, tell=tell) for account in accounts]
+    files = [file_document(account, tell=tell) for account in accounts]
     together = files[0] if len(files) == 1 else {**_together(files), "files": files}
     if figures is None:
         return {**together, "trades": [], "statistics": {}, "by_currency": {}}
@@ -42,7 +42,8 @@ def document(accounts: Sequence[FileAccount], figures: Figures | None, *, tell: 
     }
 
 
-def _file(account: FileAccount, *, tell: bool) -> dict[str, Any]:
+def file_document(account: FileAccount, *, tell: bool) -> dict[str, Any]:
+    """What became of one file; `tell` adds the outcome of every row."""
     errors = [error._asdict() for error in account.errors]
     if account.unreadable is not None:
         errors = [{"line": None, "column": None, "message": account.unreadable}]
@@ -78,7 +79,7 @@ def _together(files: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def show(out: Console, aside: Console, accounts: Sequence[FileAccount], figures: Figures | None, latest: int) -> None:
     """The report for people: results on `out`, what is wrong or must be asked on `aside`."""
     for account in accounts:
-        _show_file(out, aside, account)
+        show_file(out, aside, account)
     if figures is None:
         return
     _show_warnings(aside, figures.warnings)
@@ -96,7 +97,8 @@ def show(out: Console, aside: Console, accounts: Sequence[FileAccount], figures:
         out.print(titled(f"{title}, at the time of {figures.zone.key}", trades_table(shown, figures.zone)))
 
 
-def _show_file(out: Console, aside: Console, account: FileAccount) -> None:
+def show_file(out: Console, aside: Console, account: FileAccount) -> None:
+    """What became of one file, for people."""
     source = f"{account.broker}/{account.format}" if account.broker else "not read"
     out.print(Text.assemble((account.name, "bold"), f" · {source} · {account.rows:,} rows"), soft_wrap=True)
     if account.rows:

@@ -23,18 +23,13 @@ def create(
     currency: Annotated[str | None, Option(help="The user's currency; TRADESENSE_CURRENCY unless given.")] = None,
 ) -> None:
     """Create a user, even where registration is closed; the password is asked for, or read from standard input."""
-    from tradesense.cli.configuration import load
     from tradesense.cli.instance import refuse_invalid
     from tradesense.db.tables import Role
     from tradesense.security.schemas import Registration
 
-    settings = load()
     with refuse_invalid():
-        wanted = Registration(
-            email=email,
-            password=_password(),
-            timezone=timezone or settings.timezone,
-            currency=currency or settings.currency,
+        wanted = Registration.model_validate(
+            {"email": email, "password": _password(), "timezone": timezone, "currency": currency}
         )
     role = Role.ADMIN if admin else Role.USER
 
