@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 HASHED := $(PIP) --require-hashes
 
+BENCHMARKS := $(basename $(notdir $(wildcard benchmarks/*.py)))
+
 .PHONY: run test bench soak fmt lint setup lock
 run: setup
 	$(BIN)/tradesense serve
@@ -19,7 +21,7 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.bench
-	$(BIN)/python -m benchmarks
+	@set -e; for each in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$each; echo; done
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m tests.soak
