@@ -15,6 +15,7 @@ from tradesense.domain.estimates import estimate
 from tradesense.domain.groupings import By, Members, members
 from tradesense.domain.intervals import CONFIDENCE, mean_margin, wilson
 from tradesense.domain.ledger import Ledger
+from tradesense.domain.money import exact
 from tradesense.domain.packing import OPEN
 from tradesense.domain.trades import TradeId
 
@@ -45,9 +46,14 @@ class Group(NamedTuple):
     losses: int
     won: Decimal
     lost: Decimal
-    closed_net: Decimal
     win_rate_bounds: tuple[float, float] | None
     expectancy_bounds: tuple[float, float] | None
+
+    @property
+    def expectancy(self) -> Decimal | None:
+        """The mean net P&L of its closed trades, rounded to 12 decimals."""
+        with exact():
+            return money.average(self.won + self.lost, Decimal(self.closed)) if self.closed else None
 
     def as_json(self) -> dict[str, Any]:
         """The group as the API and exports carry it."""
@@ -68,7 +74,7 @@ class Group(NamedTuple):
             "win_rate_low": rate_low,
             "win_rate_high": rate_high,
             "profit_factor": float(self.won) / -float(self.lost) if self.lost else None,
-            "expectancy": money.text(money.average(self.closed_net, Decimal(self.closed))) if self.closed else None,
+            "expectancy": None if self.expectancy is None else money.text(self.expectancy),
             "expectancy_low": None if low is None else estimate(low),
             "expectancy_high": None if high is None else estimate(high),
         }
@@ -96,11 +102,12 @@ def _groups(ledger: Ledger, found: Members) -> list[Group]:
     count = len(found.keys)
     is_closed = ledger.closed_at[found.trades] != OPEN
     trades, groups = found.trades[is_closed], found.groups[is_closed]
-    net, result = ledger.net.take(trades), ledger.result[trades]
-    won, lost = result > 0, result < 0
-    closed = np.bincount(groups, minlength=count)
-    wins = np.bincount(groups[won], minlength=count)
-    floats = net.floats()
+    cells = groups * 3 + (ledger.result[trades] + 1)
+    results = np.bincount(cells, minlength=3 * count).reshape(count, 3)
+    sums = ledger.net.take(trades).sum_by(cells, 3 * count)
+    lost, _, won = (sums.take(np.arange(place, 3 * count, 3)) for place in range(3))
+    closed, wins = results.sum(axis=1), results[:, 2]
+    floats = ledger.net_floats[trades]
     means = np.bincount(groups, floats, count) / np.maximum(closed, 1)
     squares: Floats = np.bincount(groups, (floats - means[groups]) ** 2, count).astype(np.float64)
     margins = mean_margin(squares, closed)
@@ -112,10 +119,9 @@ def _groups(ledger: Ledger, found: Members) -> list[Group]:
         np.bincount(found.groups, minlength=count).tolist(),
         closed.tolist(),
         wins.tolist(),
-        np.bincount(groups[lost], minlength=count).tolist(),
-        net.take(won).sum_by(groups[won], count).decimals(),
-        net.take(lost).sum_by(groups[lost], count).decimals(),
-        net.sum_by(groups, count).decimals(),
+        results[:, 0].tolist(),
+        won.decimals(),
+        lost.decimals(),
         _bounds(*wilson(wins, closed)),
         _bounds(means - margins, means + margins),
         strict=True,

@@ -68,14 +68,14 @@ def distribution(ledger: Ledger) -> Distribution:
     the outermost percent on each side lies in bins without an end. Raises `MixedCurrencies`.
     """
     _ = ledger.currency
-    net = ledger.net.take(ledger.closed)
-    results = net.floats()
+    rising = ledger.closed[np.argsort(ledger.net_floats[ledger.closed])]
+    results = ledger.net_floats[rising]
     if not len(results):
         return Distribution([], {}, None, None, None)
     percentiles = np.percentile(results, _PERCENTILES).tolist()
     spread = float(results.std())
     return Distribution(
-        bins=_bins(net, results),
+        bins=_bins(ledger.net.take(rising), results),
         percentiles=dict(zip(_PERCENTILES, percentiles, strict=True)),
         mean=float(results.mean()),
         deviation=float(results.std(ddof=1)) if len(results) > 1 else None,
@@ -84,11 +84,12 @@ def distribution(ledger: Ledger) -> Distribution:
 
 
 def _bins(net: ExactColumn, results: Floats) -> list[Bin]:
+    """The bins of results in rising order."""
     edges = _edges(results)
-    places = np.searchsorted(np.array([float(edge) for edge in edges]), results, side="right")
-    counts = np.bincount(places, minlength=len(edges) + 1).tolist()
-    sums = net.sum_by(places, len(edges) + 1).decimals()
-    bins = list(map(Bin, [None, *edges], [*edges, None], counts, sums))
+    ends = [*np.searchsorted(results, [float(edge) for edge in edges]).tolist(), len(results)]
+    counts = np.diff(ends, prepend=0)
+    sums = net.sum_by(np.repeat(np.arange(len(counts)), counts), len(counts)).decimals()
+    bins = list(map(Bin, [None, *edges], [*edges, None], counts.tolist(), sums))
     return bins[0 if counts[0] else 1 : None if counts[-1] else -1]
 
 

@@ -81,6 +81,11 @@ class Ledger:
         return self.gross - self.costs
 
     @cached_property
+    def net_floats(self) -> Floats:
+        """Net for statistics, as floats."""
+        return self.net.floats()
+
+    @cached_property
     def result(self) -> Ints:
         """1 for a win, 0 for breakeven and -1 for a loss, by net; it is final for trades that are closed."""
         return self.net.signs()

@@ -163,7 +163,7 @@ def _totals(ledger: Ledger, capital: Capital | None) -> Part:
 def _results(ledger: Ledger) -> Part:
     net = ledger.net.take(ledger.closed)
     result = ledger.result[ledger.closed]
-    floats = net.floats()
+    floats = ledger.net_floats[ledger.closed]
     wins, losses = net.take(result > 0), net.take(result < 0)
     won, lost = wins.sum(), losses.sum()
     values: dict[str, Value] = {

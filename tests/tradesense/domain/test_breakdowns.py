@@ -12,7 +12,7 @@ from tests.tradesense.domain.books import EURO, FUTURE, MONDAY, STOCK, closed, i
 from tradesense.domain.breakdowns import CONVENTIONS, Group, breakdown
 from tradesense.domain.days import View, calendar
 from tradesense.domain.filters import Filter, select
-from tradesense.domain.groupings import LABELS, By
+from tradesense.domain.groupings import By
 from tradesense.domain.ledger import Book, Ledger, MixedCurrencies
 from tradesense.domain.money import ZERO, exact
 from tradesense.domain.summary import summarise
@@ -194,7 +194,3 @@ def test_an_empty_ledger_has_no_groups(by: By) -> None:
 def test_currencies_are_never_added_up() -> None:
     with pytest.raises(MixedCurrencies):
         breakdown(View(ledger((STOCK, closed("1")), (EURO, closed("1"))), UTC_ZONE), By.SIDE)
-
-
-def test_labels_are_what_the_caller_brings() -> None:
-    assert {By.TAG, By.PLAYBOOK, By.STRATEGY} == LABELS
