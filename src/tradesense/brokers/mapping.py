@@ -47,6 +47,8 @@ _SYNONYMS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
             "datum/uhrzeit",
             "fecha y hora",
             "date et heure",
+            "time",
+            "date",
         ),
     ),
     ("date", ("date", "trade date", "execution date", "transaction date", "run date", "datum", "fecha", "data", "day")),
@@ -182,7 +184,9 @@ def _looks_numeric(cell: str) -> bool:
 def _fits(name: str) -> Callable[[str], bool]:
     if name in _NUMBERS:
         return _looks_numeric
-    if name in ("datetime", "date"):
+    if name == "datetime":
+        return lambda cell: ":" in cell and looks_like_a_date(cell)
+    if name == "date":
         return looks_like_a_date
     if name == "side":
         return lambda cell: fold(cell) in SIDES
