@@ -42,7 +42,16 @@ Last = Annotated[Day | None, Query(alias="to", description="The last day, in my 
 _FILE: Final[Mapping[int | str, dict[str, Any]]] = {
     200: {
         "description": "The file.",
-        "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in MEDIA_TYPES.values()},
+        "content": {
+            **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in MEDIA_TYPES.values()},
+            MEDIA_TYPES[Format.JSON]: {
+                "schema": {
+                    "type": "object",
+                    "properties": {"items": {"type": "array", "items": {"$ref": "#/components/schemas/TradeView"}}},
+                    "required": ["items"],
+                }
+            },
+        },
     }
 }
 
