@@ -29,9 +29,7 @@ EXECUTION: Final = (
     executions.c.fees,
     executions.c.kind,
 )
-TRADE_COLUMNS: Final = (
-    "born",
-    "account_id",
+_TRADE: Final = (
     "book_id",
     "segment",
     "id",
@@ -54,15 +52,15 @@ TRADE_COLUMNS: Final = (
     "executions",
     "net",
 )
-SEGMENT_COLUMNS: Final = ("born", "account_id", "book_id", "ordinal", "first", "last", "executions", "blob")
+_SEGMENT: Final = ("book_id", "ordinal", "first", "last", "executions", "blob")
 
 
 class LedgerRows:
     """The tables of trades and segments, for rows in the driver's values; and executions, as the driver has them."""
 
     def __init__(self, dialect: str) -> None:
-        self.trades = Bulk(trades, TRADE_COLUMNS, dialect)
-        self.segments = Bulk(segments, SEGMENT_COLUMNS, dialect)
+        self.trades = Bulk(trades, ("born", "account_id"), _TRADE, dialect)
+        self.segments = Bulk(segments, ("born", "account_id"), _SEGMENT, dialect)
         self.executions = RawRows(EXECUTION, dialect)
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import and_, insert, literal, or_, select, tuple_, update
 from sqlalchemy.sql.elements import ColumnElement
 
-from tradesense.db.bulk import Batch, Bulk
+from tradesense.db.bulk import Bulk
 from tradesense.db.engine import ReadConnection, WriteConnection
 from tradesense.db.generations import Claim, visible_at
 from tradesense.db.tables import (
@@ -26,10 +26,8 @@ from tradesense.domain.executions import Side
 _PAGE: Final = 4000
 _SECOND: Final = timedelta(seconds=1)
 
-EXECUTION_COLUMNS: Final = (
-    "born",
+_EXECUTION: Final = (
     "id",
-    "account_id",
     "book_id",
     "identity",
     "order_key",
@@ -41,25 +39,10 @@ EXECUTION_COLUMNS: Final = (
     "commission",
     "fees",
     "fx_to_account",
-    "broker",
-    "format",
     "identity_kind",
     "local_time",
-    "zone",
 )
-CASH_COLUMNS: Final = (
-    "born",
-    "id",
-    "account_id",
-    "identity",
-    "kind",
-    "amount",
-    "currency",
-    "at",
-    "local_time",
-    "zone",
-    "description",
-)
+_CASH: Final = ("id", "identity", "kind", "amount", "currency", "at", "local_time", "description")
 
 
 class Known(NamedTuple):
@@ -81,18 +64,12 @@ class Rows:
     """The tables of an import, ready for rows in the driver's values."""
 
     def __init__(self, dialect: str) -> None:
-        sources = ("born", "account_id", "execution_id", "import_id", "line", "sequence")
-        self.executions = Bulk(executions, EXECUTION_COLUMNS, dialect)
-        self.sources = Bulk(execution_sources, sources, dialect)
-        self.cash = Bulk(cash_movements, CASH_COLUMNS, dialect)
-        self.cash_sources = Bulk(cash_sources, ("born", "account_id", "cash_id", "import_id", "line"), dialect)
-
-
-class Staged(NamedTuple):
-    """What one transaction writes."""
-
-    entries: Batch
-    sources: Batch
+        same = ("born", "account_id")
+        source = (*same, "import_id")
+        self.executions = Bulk(executions, (*same, "broker", "format", "zone"), _EXECUTION, dialect)
+        self.sources = Bulk(execution_sources, source, ("execution_id", "line", "sequence"), dialect)
+        self.cash = Bulk(cash_movements, (*same, "zone"), _CASH, dialect)
+        self.cash_sources = Bulk(cash_sources, source, ("cash_id", "line"), dialect)
 
 
 async def known_executions(

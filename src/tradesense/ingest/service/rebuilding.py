@@ -1,15 +1,13 @@
 """Books rebuilt: executions are matched anew from the segment where one has landed, and trades replaced."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final
 
-from anyio import from_thread
-
 from tradesense.db.bulk import Batch
-from tradesense.db.engine import Database
 from tradesense.db.generations import Claim, Write
 from tradesense.domain.executions import Execution
 from tradesense.domain.matching import Method, Unmatched, match, segments
@@ -18,6 +16,7 @@ from tradesense.domain.packing import pack
 from tradesense.domain.trades import Trade
 from tradesense.ingest.repository import ledgers
 from tradesense.ingest.repository.ledgers import LedgerRows, Position, Segment
+from tradesense.ingest.service.behind import Desk
 
 TRADES_AT_ONCE: Final = 1000
 """Trades that one transaction writes, some 25 ms of it."""
@@ -32,14 +31,14 @@ Observe = Callable[[int, Sequence[Trade]], None]
 class Rebuild:
     """Rebuilds books of one account for the claimed generation. Runs in a worker thread of the event loop."""
 
-    def __init__(self, database: Database, write: Write, claim: Claim, method: Method) -> None:
+    def __init__(self, desk: Desk, write: Write, claim: Claim, method: Method, rows: LedgerRows) -> None:
         self.unmatched: list[tuple[int, Unmatched]] = []
         self.executions = 0
-        self._database = database
+        self._desk = desk
         self._write = write
         self._claim = claim
         self._method = method
-        self._rows = LedgerRows(database.dialect)
+        self._rows = rows
         self._trades: list[tuple[Any, ...]] = []
         self._segments: list[tuple[Any, ...]] = []
 
@@ -49,16 +48,17 @@ class Rebuild:
         Raises `domain.matching.NotExact`.
         """
         book_ids = sorted(landings)
-        self._multipliers = from_thread.run(self._read, ledgers.multipliers, book_ids)
-        standing = from_thread.run(self._read, ledgers.segments_of, self._claim, book_ids)
-        for book_id, found in standing.items():
-            start = _start(found, landings[book_id])
-            for segment in found[start:]:
-                from_thread.run(self._bury, segment)
-            after = _before(found[start].first) if found[start].first <= landings[book_id] else FROM_THE_START
-            self._rebuild([book_id], after, start, observe)
-        self._rebuild([book_id for book_id in book_ids if book_id not in standing], FROM_THE_START, 0, observe)
-        self._flush()
+        self._multipliers = self._desk.read(ledgers.multipliers, book_ids)
+        standing = self._desk.read(ledgers.segments_of, self._claim, book_ids)
+        with self._desk.writing():
+            for book_id, found in standing.items():
+                start = _start(found, landings[book_id])
+                for segment in found[start:]:
+                    self._desk.write(self._bury, segment)
+                after = _before(found[start].first) if found[start].first <= landings[book_id] else FROM_THE_START
+                self._rebuild([book_id], after, start, observe)
+            self._rebuild([book_id for book_id in book_ids if book_id not in standing], FROM_THE_START, 0, observe)
+            self._flush()
 
     def _rebuild(self, book_ids: Sequence[int], after: bytes, ordinal: int, observe: Observe) -> None:
         for book_id, executions in groupby(self._executions(book_ids, after), itemgetter(0)):
@@ -75,8 +75,9 @@ class Rebuild:
     def _executions(self, book_ids: Sequence[int], after: bytes) -> Iterator[tuple[int, Execution]]:
         for first in range(0, len(book_ids), ledgers.BOOKS_AT_ONCE):
             some = book_ids[first : first + ledgers.BOOKS_AT_ONCE]
-            position = Position(some[0], after)
-            while page := from_thread.run(self._read, ledgers.executions_of, self._rows, self._claim, some, position):
+            coming = self._page(some, Position(some[0], after))
+            while page := coming.result():
+                coming = self._page(some, Position(page[-1].book_id, page[-1].order_key))
                 with exact():
                     found = [
                         (book, Execution(id_, key, at, side, quantity, price, commission + fees, kind))
@@ -86,14 +87,15 @@ class Rebuild:
                     ]
                 self.executions += len(found)
                 yield from found
-                position = Position(found[-1][0], found[-1][1].order)
+
+    def _page(self, book_ids: Sequence[int], position: Position) -> Future[Sequence[Any]]:
+        return self._desk.read_ahead(ledgers.executions_of, self._rows, self._claim, book_ids, position)
 
     def _note(self, book_id: int, excess: Unmatched) -> None:
         self.unmatched.append((book_id, excess))
 
     def _add(self, book_id: int, ordinal: int, segment: list[Trade]) -> None:
-        claim = self._claim
-        place = (claim.generation, claim.account_id, book_id, ordinal)
+        place = (book_id, ordinal)
         with exact():
             self._trades += [(*place, *trade[:-1], trade.net) for trade in segment]
         size = sum(trade.executions for trade in segment)
@@ -102,10 +104,11 @@ class Rebuild:
             self._flush()
 
     def _flush(self) -> None:
+        same = (self._claim.generation, self._claim.account_id)
         for first in range(0, len(self._trades), TRADES_AT_ONCE):
-            some = self._rows.trades.prepare(self._trades[first : first + TRADES_AT_ONCE])
-            from_thread.run(self._insert, some, Batch([]))
-        from_thread.run(self._insert, Batch([]), self._rows.segments.prepare(self._segments))
+            some = self._rows.trades.prepare(same, self._trades[first : first + TRADES_AT_ONCE])
+            self._desk.write(self._insert, some, Batch([]))
+        self._desk.write(self._insert, Batch([]), self._rows.segments.prepare(same, self._segments))
         self._trades, self._segments = [], []
 
     async def _insert(self, trades: Batch, segments_: Batch) -> None:
@@ -116,10 +119,6 @@ class Rebuild:
     async def _bury(self, segment: Segment) -> None:
         async with self._write() as connection:
             await ledgers.bury(connection, self._claim, segment)
-
-    async def _read(self, query: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - what the query gives
-        async with self._database.read() as connection:
-            return await query(connection, *arguments)
 
 
 def _start(standing: Sequence[Segment], landing: bytes) -> int:

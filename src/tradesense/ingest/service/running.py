@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from anyio import from_thread, to_thread
+from anyio.from_thread import BlockingPortal
 
 from keel.clock import Clock
 from tradesense.brokers.contract import NeedsInput, Unreadable
@@ -23,8 +24,11 @@ from tradesense.domain.trades import Trade
 from tradesense.http.authentication import UserId
 from tradesense.http.versions import raise_data_version
 from tradesense.ingest.repository import mappings, places, queue
+from tradesense.ingest.repository.ledgers import LedgerRows
 from tradesense.ingest.repository.queue import ImportRecord
+from tradesense.ingest.repository.staging import Rows
 from tradesense.ingest.service import findings
+from tradesense.ingest.service.behind import Desk
 from tradesense.ingest.service.choosing import AccountNotFound, Choice, Chosen, names
 from tradesense.ingest.service.comparing import Comparison
 from tradesense.ingest.service.files import KeptFiles
@@ -171,22 +175,24 @@ class ImportRun:
         told = Progress(record.id, record.user_id, status, self._rows, self._executions, self._percent)
         self._equipment.observe(told)
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
+    async def _in_thread(self, work: Callable[[Desk], T]) -> T:
         """Do work that takes CPU time. A cancellation waits until the thread has ended, which it is told to."""
         ended = asyncio.Event()
 
-        def watched() -> T:
+        def watched(desk: Desk) -> T:
             try:
-                return work()
+                return work(desk)
             finally:
                 from_thread.run_sync(ended.set)
 
-        try:
-            return await to_thread.run_sync(watched)
-        except asyncio.CancelledError:
-            self._stopped = True
-            await ended.wait()
-            raise
+        async with BlockingPortal() as portal:
+            try:
+                done = await to_thread.run_sync(watched, Desk(self._equipment.database, portal))
+            except asyncio.CancelledError:
+                self._stopped = True
+                await ended.wait()
+                raise
+        return done
 
     async def _clean_up_after_predecessor(self) -> None:
         """Take over what a worker that died on this import had claimed, and sweep it away."""
@@ -206,7 +212,7 @@ class ImportRun:
     async def _import(self) -> None:
         record = self._record
         opened = await self._equipment.opener.open(self._equipment.files.path(record.sha256), record)
-        with await self._in_thread(lambda: opened.read(self._while_reading)) as reading:
+        with await self._in_thread(lambda _: opened.read(self._while_reading)) as reading:
             async with self.write() as connection:
                 await self._advance(connection, {**findings.of_reading(reading), "zone": opened.zone})
             if reading.error_count and not record.options.get("skip_errors"):
@@ -228,7 +234,7 @@ class ImportRun:
         self._percent = _READ * fraction
 
     async def _choose(self, reading: Reading) -> Chosen:
-        named = await self._in_thread(lambda: names(reading))
+        named = await self._in_thread(lambda _: names(reading))
         record = self._record
         try:
             async with self._equipment.database.write() as connection:
@@ -251,8 +257,7 @@ class ImportRun:
         own = f"{reading.broker}/{reading.format}"
         if answer == "import" or all(set(each.account.formats) <= {own} for each in chosen.all):
             return frozenset()
-        search = Search(self._equipment.database, reading, chosen)
-        found = await self._in_thread(search.suspects)
+        found = await self._in_thread(lambda desk: Search(desk, reading, chosen).suspects())
         if found and answer is None:
             raise NeedsInput(findings.suspected(found, chosen.all))
         return frozenset((each.line, each.part) for each in found)
@@ -261,28 +266,38 @@ class ImportRun:
         self, opened: Opened, reading: Reading, chosen: Chosen, left_out: frozenset[tuple[int, int]]
     ) -> Staging:
         origin = Origin(self._record.id, reading.broker, reading.format, opened.zone)
-        staged = Staging(self._equipment.database, self.write, origin, self._comparison)
+        tables = Rows(self._equipment.database.dialect)
 
         def skipped(entry: Entry) -> bool:
             return (entry.line, entry.part) in left_out
 
-        def progress(done: int) -> None:
-            self._executions = staged.executions
-            self._percent = _READ + (_STAGED - _READ) * done / reading.executions
+        def work(desk: Desk) -> Staging:
+            staged = Staging(desk, self.write, tables, origin, self._comparison)
 
-        await self._in_thread(lambda: staged.run(reading, chosen.destinations.get, skipped, progress))
-        return staged
+            def progress(done: int) -> None:
+                self._executions = staged.executions
+                self._percent = _READ + (_STAGED - _READ) * done / reading.executions
+
+            staged.run(reading, chosen.destinations.get, skipped, progress)
+            return staged
+
+        return await self._in_thread(work)
 
     async def _rebuild(self, destination: Destination, staged: Staging) -> Rebuild:
-        rebuild = Rebuild(self._equipment.database, self.write, destination.claim, destination.account.method)
+        rows = LedgerRows(self._equipment.database.dialect)
 
-        def observe(book_id: int, trades: Sequence[Trade]) -> None:
-            self._comparison.compare(destination.symbols[book_id], trades)
-            share = min(1, rebuild.executions / max(staged.executions, 1))
-            self._percent = _STAGED + (_MATCHED - _STAGED) * share
+        def work(desk: Desk) -> Rebuild:
+            rebuild = Rebuild(desk, self.write, destination.claim, destination.account.method, rows)
 
-        await self._in_thread(lambda: rebuild.run(destination.landings, observe))
-        return rebuild
+            def observe(book_id: int, trades: Sequence[Trade]) -> None:
+                self._comparison.compare(destination.symbols[book_id], trades)
+                share = min(1, rebuild.executions / max(staged.executions, 1))
+                self._percent = _STAGED + (_MATCHED - _STAGED) * share
+
+            rebuild.run(destination.landings, observe)
+            return rebuild
+
+        return await self._in_thread(work)
 
     async def _publish(self, opened: Opened, chosen: Chosen, found: Mapping[str, Any]) -> None:
         record = self._record

@@ -2,23 +2,21 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from itertools import groupby, islice
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from anyio import from_thread
-
 from tradesense.brokers.identities import execution_id
 from tradesense.brokers.reading import CashEntry, Entry, Reading
 from tradesense.db.bulk import Batch
-from tradesense.db.engine import Database
 from tradesense.db.generations import Claim, Write
 from tradesense.domain.executions import ExecutionKind, order_key
 from tradesense.domain.local_time import microseconds
 from tradesense.ingest.repository import places, staging
 from tradesense.ingest.repository.places import Account, Book, key_text
 from tradesense.ingest.repository.staging import Known, Moved, Rows
+from tradesense.ingest.service.behind import Desk
 from tradesense.ingest.service.comparing import Comparison
 
 ENTRIES_AT_ONCE: Final = 2000
@@ -74,17 +72,17 @@ class Staging:
     the lines of what may find nothing open to act on: expiries, assignments, transfers, splits.
     """
 
-    def __init__(self, database: Database, write: Write, origin: Origin, comparison: Comparison) -> None:
+    def __init__(self, desk: Desk, write: Write, tables: Rows, origin: Origin, comparison: Comparison) -> None:
         self.rows = 0
         self.executions = 0
         self.movements = 0
         self.warnings: list[str] = []
         self.closings: dict[UUID, int] = {}
-        self._database = database
+        self._desk = desk
         self._write = write
         self._origin = origin
         self._comparison = comparison
-        self._tables = Rows(database.dialect)
+        self._tables = tables
         self._last_line = 0
         self._seen: set[tuple[UUID, bytes]] = set()
 
@@ -100,19 +98,20 @@ class Staging:
         `destination_of` gives the account of a label in the file (None: the row goes nowhere), `skipped` is true for
         fills that are left out, and `progress` is told how many fills are done.
         """
-        done = 0
-        for entries in _batches(reading.fills()):
-            for label, some in _by_label(entries, lambda entry: entry.fill.account):
-                destination = destination_of(label)
-                if destination is not None:
-                    self._stage(destination, [entry for entry in some if not skipped(entry)])
-            done += len(entries)
-            progress(done)
-        for movements in _batches(reading.movements()):
-            for label, moves in _by_label(movements, lambda entry: entry.movement.account):
-                destination = destination_of(label)
-                if destination is not None:
-                    self._stage_cash(destination, list(moves))
+        with self._desk.writing():
+            done = 0
+            for entries in _batches(reading.fills()):
+                for label, some in _by_label(entries, lambda entry: entry.fill.account):
+                    destination = destination_of(label)
+                    if destination is not None:
+                        self._stage(destination, [entry for entry in some if not skipped(entry)])
+                done += len(entries)
+                progress(done)
+            for movements in _batches(reading.movements()):
+                for label, moves in _by_label(movements, lambda entry: entry.movement.account):
+                    destination = destination_of(label)
+                    if destination is not None:
+                        self._stage_cash(destination, list(moves))
 
     def _stage(self, destination: Destination, entries: Sequence[Entry]) -> None:
         known = self._known(staging.known_executions, destination, [entry.identity for entry in entries])
@@ -121,23 +120,22 @@ class Staging:
         sources: list[tuple[Any, ...]] = []
         moved: list[Moved] = []
         for entry in self._first_seen(destination, entries):
-            before = known.get(entry.identity)
+            before = known.get(entry.identity) if known else None
             if before is None:
-                row = self._row(destination, books, entry)
+                row = self._row(destination, books[id(entry.fill.instrument)], entry)
                 rows.append(row)
-                self._count(entry.line)
-                self._remark(row[1], entry)
-                execution = row[1]
+                execution = row[0]
             else:
                 execution = before.id
                 moved += _moved(destination, before, entry)
-            sources.append(self._source(destination, execution, entry.line, entry.sequence))
+            sources.append((execution, entry.line, entry.sequence))
         self.executions += len(rows)
-        from_thread.run(
+        origin, same = self._origin, (destination.claim.generation, destination.account.id)
+        self._desk.write(
             self._insert,
             destination.claim,
-            self._tables.executions.prepare(rows),
-            self._tables.sources.prepare(sources),
+            self._tables.executions.prepare((*same, origin.broker, origin.format, origin.zone), rows),
+            self._tables.sources.prepare((*same, origin.import_id), sources),
             moved,
         )
 
@@ -151,15 +149,14 @@ class Staging:
                 self._seen.add(key)
             yield entry
 
-    def _row(self, destination: Destination, books: Mapping[int, Book], entry: Entry) -> tuple[Any, ...]:
-        fill, origin, account_id = entry.fill, self._origin, destination.account.id
+    def _row(self, destination: Destination, book: Book, entry: Entry) -> tuple[Any, ...]:
+        fill = entry.fill
         key = order_key(microseconds(fill.at), entry.sequence, entry.identity)
-        book = books[id(fill.instrument)]
+        execution = execution_id(destination.account.id, entry.identity, fill.wall)
         destination.land(book.id, key)
+        self._remark(execution, entry)
         return (
-            destination.claim.generation,
-            execution_id(account_id, entry.identity, fill.wall),
-            account_id,
+            execution,
             book.id,
             entry.identity,
             key,
@@ -171,22 +168,19 @@ class Staging:
             fill.commission,
             fill.fees,
             fill.fx_to_account,
-            origin.broker,
-            origin.format,
             fill.identity.kind if fill.identity else None,
             fill.local_time,
-            origin.zone,
         )
 
     def _remark(self, execution: UUID, entry: Entry) -> None:
-        """Note what matching will be asked about this fill."""
+        """Count a new fill's row, and note what matching will be asked about it."""
+        if entry.line != self._last_line:
+            self._last_line = entry.line
+            self.rows += 1
         if entry.fill.stated is not None:
             self._comparison.state(execution, entry.line, entry.fill.stated)
         if entry.fill.kind is not ExecutionKind.TRADE:
             self.closings[execution] = entry.line
-
-    def _source(self, destination: Destination, row_id: UUID, line: int, *place: int) -> tuple[Any, ...]:
-        return (destination.claim.generation, destination.account.id, row_id, self._origin.import_id, line, *place)
 
     def _books(self, destination: Destination, entries: Sequence[Entry]) -> dict[int, Book]:
         """The book of each instrument, by the instrument's identity as an object."""
@@ -194,7 +188,7 @@ class Staging:
         keys = {object_id: key_text(instrument.key) for object_id, instrument in instruments.items()}
         wanted = {key: instruments[object_id] for object_id, key in keys.items() if key not in destination.books}
         if wanted:
-            found = from_thread.run(self._find_books, destination.account, wanted)
+            found = self._desk.call(self._find_books, destination.account, wanted)
             destination.books.update(found)
             overridden = destination.account.multipliers
             for key, instrument in wanted.items():
@@ -210,49 +204,31 @@ class Staging:
         async with self._write() as connection:
             return await places.books_of(connection, account, wanted)
 
-    def _count(self, line: int) -> None:
-        if line != self._last_line:
-            self._last_line = line
-            self.rows += 1
-
     def _stage_cash(self, destination: Destination, entries: Sequence[CashEntry]) -> None:
         known = self._known(staging.known_movements, destination, [entry.identity for entry in entries])
-        rows, sources = [], []
+        rows: list[tuple[Any, ...]] = []
+        sources: list[tuple[Any, ...]] = []
         for entry in entries:
-            movement, account_id = entry.movement, destination.account.id
             before = known.get(entry.identity)
-            row_id = before.id if before else execution_id(account_id, entry.identity, _naive(movement.at))
-            sources.append(self._source(destination, row_id, entry.line))
+            row = _cash_row(destination.account.id, entry)
             if before is None:
-                rows.append(
-                    (
-                        destination.claim.generation,
-                        row_id,
-                        account_id,
-                        entry.identity,
-                        movement.kind.value,
-                        movement.amount,
-                        movement.currency,
-                        movement.at,
-                        movement.local_time,
-                        self._origin.zone,
-                        movement.description,
-                    )
-                )
+                rows.append(row)
+            sources.append((before.id if before else row[0], entry.line))
         self.movements += len(rows)
-        from_thread.run(self._insert_cash, self._tables.cash.prepare(rows), self._tables.cash_sources.prepare(sources))
+        same = (destination.claim.generation, destination.account.id)
+        self._desk.write(
+            self._insert_cash,
+            self._tables.cash.prepare((*same, self._origin.zone), rows),
+            self._tables.cash_sources.prepare((*same, self._origin.import_id), sources),
+        )
 
     def _known(
         self, query: Callable[..., Any], destination: Destination, identities: Sequence[bytes]
     ) -> dict[bytes, Known]:
         if destination.is_new or not identities:
             return {}
-        found: dict[bytes, Known] = from_thread.run(self._read, query, destination.account.id, identities)
+        found: dict[bytes, Known] = self._desk.read(query, destination.account.id, identities)
         return found
-
-    async def _read(self, query: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - what the query gives
-        async with self._database.read() as connection:
-            return await query(connection, *arguments)
 
     async def _insert(self, claim: Claim, rows: Batch, sources: Batch, moved: Sequence[Moved]) -> None:
         async with self._write() as connection:
@@ -278,8 +254,19 @@ def _moved(destination: Destination, before: Known, entry: Entry) -> Iterator[Mo
         yield Moved(before.id, key)
 
 
-def _naive(at: datetime) -> datetime:
-    return at.astimezone(UTC).replace(tzinfo=None)
+def _cash_row(account_id: UUID, entry: CashEntry) -> tuple[Any, ...]:
+    movement = entry.movement
+    at = movement.at.astimezone(UTC)
+    return (
+        execution_id(account_id, entry.identity, at.replace(tzinfo=None)),
+        entry.identity,
+        movement.kind.value,
+        movement.amount,
+        movement.currency,
+        at,
+        movement.local_time,
+        movement.description,
+    )
 
 
 def _batches(entries: Iterable[T]) -> Iterator[list[T]]:

@@ -5,18 +5,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
-from anyio import from_thread
-
 from tradesense.brokers.reading import Entry, Reading
-from tradesense.db.engine import Database
 from tradesense.db.generations import Claim
 from tradesense.domain.executions import Side
 from tradesense.ingest.repository import staging
 from tradesense.ingest.repository.places import key_text
 from tradesense.ingest.repository.staging import Other
+from tradesense.ingest.service.behind import Desk
 from tradesense.ingest.service.choosing import Chosen
 from tradesense.ingest.service.staging import Destination
 
@@ -44,8 +42,8 @@ class Suspect(NamedTuple):
 class Search:
     """Looks for suspects among a file's fills. Runs in a worker thread of the event loop."""
 
-    def __init__(self, database: Database, reading: Reading, chosen: Chosen) -> None:
-        self._database = database
+    def __init__(self, desk: Desk, reading: Reading, chosen: Chosen) -> None:
+        self._desk = desk
         self._reading = reading
         self._chosen = chosen
 
@@ -65,22 +63,18 @@ class Search:
 
     def _others(self, claim: Claim, period: tuple[datetime, datetime]) -> Iterator[Other]:
         own = (self._reading.broker, self._reading.format)
-        page, after = from_thread.run(self._read, staging.others, claim, own, period, None)
+        page, after = self._desk.read(staging.others, claim, own, period, None)
         yield from page
         while after is not None:
-            page, after = from_thread.run(self._read, staging.others, claim, own, period, after)
+            page, after = self._desk.read(staging.others, claim, own, period, after)
             yield from page
 
     def _known(self, account_id: UUID, identities: Sequence[bytes]) -> frozenset[bytes]:
         found: set[bytes] = set()
         for first in range(0, len(identities), _AT_ONCE):
             some = identities[first : first + _AT_ONCE]
-            found.update(from_thread.run(self._read, staging.known_executions, account_id, some))
+            found.update(self._desk.read(staging.known_executions, account_id, some))
         return frozenset(found)
-
-    async def _read(self, query: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - what the query gives
-        async with self._database.read() as connection:
-            return await query(connection, *arguments)
 
 
 def suspects(
