@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tradesense.cli.drawing import DAYS_IN_A_ROW, calendar, curve
+from tradesense.cli.drawing import DAYS_IN_A_ROW, Month, curve
 from tradesense.cli.exports import Told
 from tradesense.cli.figures import NOTHING, duration, exact, gain, money, percent, ratio
 
@@ -105,7 +105,7 @@ def equity_curve(points: Sequence[tuple[date, Decimal]]) -> RenderableType:
     return grid
 
 
-def calendar_table(days: Mapping[date, Decimal]) -> Table:
+def calendar_table(months: Sequence[Month]) -> Table:
     """A row for each month: a cell for each day and the month's total."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
@@ -113,7 +113,7 @@ def calendar_table(days: Mapping[date, Decimal]) -> Table:
     table.add_column(justify="right")
     numbers = "1        10        20        30"
     table.add_row("", Text(numbers, "dim"), "")
-    for month in calendar(days):
+    for month in months:
         table.add_row(f"{month.first:%b %Y}", month.cells, gain(month.total))
     return table
 

@@ -1,12 +1,13 @@
 """A report told: as one JSON document, or on a terminal."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from rich.console import Console
 from rich.text import Text
 
 from tradesense.cli.answers import answer
+from tradesense.cli.drawing import calendar
 from tradesense.cli.rendering import (
     calendar_table,
     equity_curve,
@@ -20,8 +21,11 @@ from tradesense.cli.report_figures import Figures
 from tradesense.cli.report_files import FileAccount
 
 _LISTED: Final = 20
+_MONTHS: Final = 24
 _COUNTS: Final = ("rows", "imported", "executions", "duplicates")
 _LISTS: Final = ("errors", "questions")
+
+T = TypeVar("T")
 
 
 def document(accounts: Sequence[FileAccount], figures: Figures | None, *, tell: bool) -> dict[str, Any]:
@@ -90,11 +94,18 @@ def show(out: Console, aside: Console, accounts: Sequence[FileAccount], figures:
             out.print(Text(f"  {line}", "dim"))
         if charts is not None and charts.curve:
             out.print(titled(f"{charts.title}, {currency}", equity_curve(charts.curve)))
-            out.print(titled(f"Calendar, {currency}", calendar_table(charts.days)))
+            months, title = _latest(list(calendar(charts.days)), _MONTHS, f"Calendar, {currency}", "months")
+            out.print(titled(title, calendar_table(months)))
     if figures.trades and latest:
-        shown, count = figures.trades[-latest:], len(figures.trades)
-        title = "Trades" if len(shown) == count else f"The latest {len(shown):,} of {count:,} trades"
-        out.print(titled(f"{title}, at the time of {figures.zone.key}", trades_table(shown, figures.zone)))
+        title = f"Trades, at the time of {figures.zone.key}"
+        shown, title = _latest(figures.trades, latest, title, "trades")
+        out.print(titled(title, trades_table(shown, figures.zone)))
+
+
+def _latest(items: Sequence[T], count: int, title: str, what: str) -> tuple[Sequence[T], str]:
+    """The last of them, and a title that says so where that is not all."""
+    shown = items[-count:]
+    return shown, title if len(shown) == len(items) else f"{title}: the latest {len(shown):,} of {len(items):,} {what}"
 
 
 def show_file(out: Console, aside: Console, account: FileAccount) -> None:

@@ -1,6 +1,5 @@
 """Where a command writes: results to the standard output, everything about them to the standard error."""
 
-import json
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -24,5 +23,6 @@ def errors() -> "Console":
 
 def write_json(value: Any) -> None:  # noqa: ANN401 - anything that JSON has
     """A result for programs: as it is, whatever the width of the terminal."""
-    json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
-    sys.stdout.write("\n")
+    import orjson
+
+    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())

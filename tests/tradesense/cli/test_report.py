@@ -175,7 +175,7 @@ def test_the_demo_file_gives_a_plausible_report(run: Run, tmp_path: Path) -> Non
     assert report["statistics"]["open_trades"] == 1
     assert 0.3 < report["statistics"]["win_rate"] < 0.7
     ran = run("report", path, "--trades", "3")
-    assert "The latest 3 of" in ran.out
+    assert "the latest 3 of" in ran.out
 
 
 def test_two_formats_of_one_broker_are_noticed_as_suspected_duplicates(run: Run, broker_samples: Path) -> None:
