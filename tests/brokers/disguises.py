@@ -12,7 +12,7 @@ import openpyxl
 from tests.brokers.cases import Case
 from tradesense.brokers import registry
 from tradesense.brokers.documents import Document, Kind
-from tradesense.brokers.formats import TableFormat
+from tradesense.brokers.formats import HeaderFormat
 from tradesense.brokers.numbers import NotANumber, parse_number
 from tradesense.brokers.tables import FieldType
 
@@ -38,7 +38,7 @@ def sheet(case: Case) -> Sheet:
     text = case.path.read_text(encoding="utf-8-sig")
     rows = list(csv.reader(io.StringIO(text), delimiter=document.delimiter))
     (one,) = registry.find(case.format)
-    if not isinstance(one, TableFormat):
+    if not isinstance(one, HeaderFormat):
         return Sheet(rows, 0, (), ())
     header = next(index for index, cells in enumerate(rows) if one.layout.locate(cells) is not None)
     places = one.layout.locate(rows[header])

@@ -13,7 +13,7 @@ from tests.brokers.cases import CASES, Case
 from tradesense.brokers import registry
 from tradesense.brokers.contract import NeedsInput, Unreadable
 from tradesense.brokers.documents import Document, Kind
-from tradesense.brokers.formats import TableFormat
+from tradesense.brokers.formats import HeaderFormat
 from tradesense.brokers.reading import Reading
 
 Result = dict[str, Any]
@@ -22,7 +22,7 @@ each_case = pytest.mark.parametrize("case", CASES, ids=str)
 each_text = pytest.mark.parametrize("case", [case for case in CASES if case.fixture.endswith(".csv")], ids=str)
 each_table = pytest.mark.parametrize(
     "case",
-    [case for case in CASES if isinstance(registry.find(case.format)[0], TableFormat) and case.shuffles],
+    [case for case in CASES if isinstance(registry.find(case.format)[0], HeaderFormat) and case.shuffles],
     ids=str,
 )
 
@@ -91,7 +91,7 @@ def test_every_line_is_accounted_for_once(case: Case) -> None:
     one, sheet = registry.choose(document, None, case.options)
     lines = [outcome.line for outcome in one.read(sheet, case.options)]
     assert lines == sorted(set(lines))
-    if isinstance(one, TableFormat):
+    if isinstance(one, HeaderFormat):
         header = one.layout.find_header(sheet.head)
         assert header is not None
         assert lines == [line for line, _ in sheet.rows() if line > header[0]]
