@@ -204,6 +204,28 @@ def spoilt(path: Path, part: str, change: Callable[[str], str]) -> Path:
     return path
 
 
+def test_a_number_that_is_shown_as_a_date_and_is_none_breaks_the_workbook(tmp_path: Path) -> None:
+    path = book(tmp_path / "trades.xlsx", [[date(2026, 1, 2)]])
+    spoilt(path, SHEET, lambda xml: xml.replace("46024", "-5"))
+    with pytest.raises(Unreadable, match="broken"):
+        rows(path)
+
+
+def test_cells_of_formats_that_only_look_like_dates_are_numbers(tmp_path: Path) -> None:
+    path = book(tmp_path / "trades.xlsx", [[46024.5, 46024.25]])
+    made = openpyxl.load_workbook(path)
+    page = made.active
+    assert page is not None
+    page["A1"].number_format = '#,##0.00 "days"'
+    page["B1"].number_format = 'dd"/"mm"/"yyyy hh:mm'
+    made.save(path)
+    assert rows(path) == [(1, ["46024.5", "2026-01-02 06:00:00"])]
+
+
+def test_a_delimiter_is_found_beside_a_text_too_long_for_a_cell() -> None:
+    assert sniff_delimiter(["a;b", "1;2", "3;4", '5;"' + "x," * 100_000]) == ";"
+
+
 def test_dates_since_1904_and_rows_without_references_are_read(tmp_path: Path) -> None:
     path = book(tmp_path / "trades.xlsx", [[date(2026, 1, 2), "x"], ["y"]])
     spoilt(path, "xl/workbook.xml", lambda xml: xml.replace("<workbookPr/>", '<workbookPr date1904="1"/>'))

@@ -216,7 +216,8 @@ def test_a_truncated_last_line_is_never_eaten_silently(case: Case, upload: Calla
     whole = case.path.read_bytes().rstrip(b"\r\n")
     last = whole.rsplit(b"\n", 1)[1]
     cells = next(csv.reader(io.StringIO(last.decode()), delimiter=Document.open(case.path).delimiter))
-    for kept in range(1, len(last) - len(cells[-1]) - 1):
+    edges = {place + step for place, byte in enumerate(last) if byte in b",;" for step in (0, 1, 2)}
+    for kept in sorted(edge for edge in edges | {1} if edge < len(last) - len(cells[-1]) - 1):
         path = upload(whole[: len(whole) - len(last) + kept])
         try:
             _, reading = read(path, case)

@@ -273,7 +273,7 @@ class Mapped:
     newest_first = False
 
     def __init__(self, mapping: Mapping[str, str]) -> None:
-        self._mapping = dict(mapping)
+        self._mapping = {name: column for name, column in mapping.items() if column}
         self.layout = Layout(*_fields(self._mapping))
 
     def detect(self, document: Document) -> Match | None:
@@ -292,26 +292,18 @@ class Mapped:
         return row.moment(day, "time" if "time" in self._mapping else None)
 
 
-def sheet_of(document: Document, mapping: Mapping[str, str]) -> Document:
-    """The sheet that has the mapped columns; the first one where none has, so that reading it says what is missing."""
-    layout = Layout(*_fields(mapping))
-    fitting = (sheet for sheet in document.sheets if layout.find_header(sheet.head))
-    return next(fitting, document)
-
-
 def _fields(mapping: Mapping[str, str]) -> Iterator[Field]:
     """The layout of a mapping. Raises `Unreadable` for one that names no such field or lacks one."""
     unknown = [name for name in mapping if name not in FIELDS]
-    lacking = [name for name in REQUIRED if not mapping.get(name)]
-    if not mapping.get("datetime") and not mapping.get("date"):
+    lacking = [name for name in REQUIRED if name not in mapping]
+    if "datetime" not in mapping and "date" not in mapping:
         lacking.append("datetime")
-    if unknown or lacking:
-        told = [f"it lacks {', '.join(lacking)}"] * bool(lacking) + [f"there is no {', '.join(unknown)}"] * bool(
-            unknown
-        )
-        raise Unreadable(f"the mapping is incomplete: {'; '.join(told)}; the fields are {', '.join(FIELDS)}")
+    if unknown:
+        raise Unreadable(f"the mapping has a field that does not exist: {unknown[0]}; there are {', '.join(FIELDS)}")
+    if lacking:
+        raise Unreadable(f"the mapping lacks {', '.join(lacking)}")
     for name, column in mapping.items():
         if name in ("datetime", "date"):
             yield time(name, column)
-        elif column:
+        else:
             yield number(name, column) if name in _NUMBERS else text(name, column)

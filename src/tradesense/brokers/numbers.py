@@ -6,7 +6,7 @@ whose cells are separated by semicolons a lone comma is decimal).
 """
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import Enum
 from typing import Final
 
@@ -129,10 +129,7 @@ def _digits(text: str, body: str, style: NumberStyle) -> str:
 
 
 def _bounded(text: str, number: str) -> Decimal:
-    try:
-        value = Decimal(number)
-    except InvalidOperation as error:
-        raise NotANumber(_complaint(text)) from error
+    value = Decimal(number)
     _, digits, exponent = value.as_tuple()
     if abs(value) >= MAX_MAGNITUDE or len(digits) > MAX_SIGNIFICANT_DIGITS or -int(exponent) > MAX_DECIMALS:
         raise NotANumber(

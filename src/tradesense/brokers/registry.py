@@ -22,6 +22,17 @@ FORMATS: Final = (
     "ibkr_flex_csv:FlexCsv",
     "ibkr_activity:ActivityStatement",
     "thinkorswim:AccountStatement",
+    "schwab:Transactions",
+    "metatrader5:Report",
+    "metatrader5:PositionHistory",
+    "metatrader4:Statement",
+    "tastytrade:Transactions",
+    "tastytrade:TastyworksTransactions",
+    "robinhood:Activity",
+    "fidelity:History",
+    "webull:Orders",
+    "etrade:Transactions",
+    "tradezero:Trades",
     "coinbase:Transactions",
     "binance:Spot",
     "binance:Futures",
@@ -90,8 +101,9 @@ def read_file(
 def choose(document: Document, broker: str | None, options: Options) -> tuple[Format, Document]:
     """The format and the sheet by which `read_file` reads a document; raises the same."""
     if options.mapping is not None:
-        return mapping.Mapped(options.mapping), mapping.sheet_of(document, options.mapping)
-    among = None if broker is None else find(broker)
+        among: tuple[Format, ...] | None = (mapping.Mapped(options.mapping),)
+    else:
+        among = None if broker is None else find(broker)
     detected = detect(document, among)
     if detected:
         return detected[0].format, detected[0].document

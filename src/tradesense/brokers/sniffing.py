@@ -4,6 +4,7 @@ import codecs
 import csv
 import re
 import zipfile
+from contextlib import suppress
 from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
@@ -125,9 +126,8 @@ def sniff_delimiter(lines: list[str]) -> str:
 
 
 def _agreement(lines: list[str], delimiter: str) -> tuple[int, int]:
-    try:
-        widths = [len(cells) for cells in csv.reader(lines, delimiter=delimiter, skipinitialspace=True) if cells]
-    except csv.Error:
-        return 0, 0
+    widths: list[int] = []
+    with suppress(csv.Error):
+        widths.extend(len(cells) for cells in csv.reader(lines, delimiter=delimiter, skipinitialspace=True) if cells)
     pairs = sum(1 for one, two in pairwise(widths) if one == two > 1)
     return pairs, sum(width - 1 for width in widths)

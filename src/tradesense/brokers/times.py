@@ -199,14 +199,12 @@ class TimeReader:
             return _date(int(packed[:4]), int(packed[4:6]), int(packed[6:]), text)
         if found["a"]:
             return self._numeric(found["a"], found["b"], found["c"], text)
-        for suffix in ("", "2", "3"):
-            name = found["month" + suffix]
-            if name:
-                month = MONTHS.get(name.lower().rstrip("."))
-                if month is None:
-                    raise NotATime(f"{_shown(text)}: {name!r} is no month")
-                return _date(_year(found["year" + suffix]), month, int(found["day" + suffix]), text)
-        raise NotATime(f"{_shown(text)} is not a date")
+        suffix = next(suffix for suffix in ("", "2", "3") if found["month" + suffix])
+        name = found["month" + suffix]
+        month = MONTHS.get(name.lower())
+        if month is None:
+            raise NotATime(f"{_shown(text)}: {name!r} is no month")
+        return _date(_year(found["year" + suffix]), month, int(found["day" + suffix]), text)
 
     def _numeric(self, first: str, second: str, third: str, text: str) -> date:
         if len(first) == _YEAR_DIGITS or self._order is DateOrder.YEAR_FIRST or int(first) > _LAST_DAY:
