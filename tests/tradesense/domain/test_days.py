@@ -30,12 +30,13 @@ def test_the_calendar_equals_a_loop_over_all_exits(
             for leg in one.realisations:
                 day = leg.at.astimezone(zone).date()
                 expected[day] = (expected[day][0] + leg.gross, expected[day][1] + leg.costs)
-        days = calendar(View(joined, zone))
+        view = View(joined, zone)
+        days = calendar(view)
         assert {day.day: (day.gross, day.costs) for day in days} == expected
         assert all(day.net == day.gross - day.costs for day in days)
     assert [day.day for day in days] == sorted(expected)
     assert sum(day.trades for day in days) == len(joined.closed)
-    assert [on_day(View(joined, zone), day.day) for day in days] == days
+    assert [on_day(view, day.day) for day in days] == days
 
 
 def test_a_day_counts_the_trades_that_closed_on_it() -> None:
