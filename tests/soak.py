@@ -13,6 +13,8 @@ import traceback
 from pathlib import Path
 from typing import Final
 
+from tests.brokers.cases import CASES
+from tests.brokers.disguises import sheet, workbook
 from tests.brokers.fuzzing import check, spoil
 from tests.conftest import BROKER_SAMPLES
 
@@ -27,11 +29,22 @@ def seeds() -> list[Path]:
     return sorted(path for path in (*own, *samples) if path.is_file() and path.suffix != ".md")
 
 
+def workbooks() -> list[bytes]:
+    """Some fixtures as workbooks."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "export.xlsx"
+        made = []
+        for case in CASES[:6]:
+            workbook(sheet(case).rows, path)
+            made.append(path.read_bytes())
+    return made
+
+
 def soak(minutes: float, seed: int) -> int:
     """Run for so many minutes; the number of crashes found."""
     say(f"seed {seed}, {minutes} minutes")
     rng = random.Random(seed)
-    contents = [path.read_bytes() for path in seeds()]
+    contents = [*(path.read_bytes() for path in seeds()), *workbooks()]
     deadline = time.monotonic() + minutes * 60
     tried = 0
     crashes: set[str] = set()

@@ -1,7 +1,10 @@
 """What must hold for any bytes at all, and the ways in which an export is spoilt to try it."""
 
+import io
 import random
+import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date
 from decimal import Decimal
@@ -81,10 +84,28 @@ NASTY: Final = (
 
 
 def spoil(content: bytes, rng: random.Random, others: list[bytes]) -> bytes:
-    """Spoil an export in one to four ways."""
+    """Spoil an export in one to four ways; a workbook, as a rule, in one of its parts."""
+    if content.startswith(b"PK") and rng.random() < 0.9:
+        with suppress(zipfile.BadZipFile):
+            return _spoil_part(content, rng, others)
     for _ in range(rng.randint(1, 4)):
         content = rng.choice(_WAYS)(content, rng, others)
     return content
+
+
+def _spoil_part(content: bytes, rng: random.Random, others: list[bytes]) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    name = rng.choice(sorted(parts))
+    if rng.random() < 0.1:
+        del parts[name]
+    else:
+        parts[name] = spoil(parts[name].removeprefix(b"PK"), rng, others)
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
+        for part, text in parts.items():
+            archive.writestr(part, text)
+    return whole.getvalue()
 
 
 def _flip(content: bytes, rng: random.Random, _: list[bytes]) -> bytes:

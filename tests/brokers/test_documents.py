@@ -300,7 +300,7 @@ HTML = (
 )
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
 def test_the_tables_of_a_page_are_rows(encoding: str, write: Write) -> None:
     document = Document.open(write(HTML.encode(encoding)))
     assert document.kind is Kind.HTML

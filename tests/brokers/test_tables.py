@@ -94,6 +94,8 @@ def test_what_the_table_lacks_is_empty() -> None:
     assert row.text("fee") == ""
     assert row.find_number("fee") is None
     assert row.find_moment("fee") is None
+    with pytest.raises(RowError, match="no column for the fee"):
+        row.number("fee")
     assert not row.maps("fee")
 
 

@@ -166,7 +166,7 @@ class Row:
 
     def number(self, name: str) -> Decimal:
         """The cell's number; an empty cell is an error."""
-        column = self._columns[name]
+        column = self._column(name)
         try:
             return parse_number(self._cell(column), column.style)
         except NotANumber as error:
@@ -185,7 +185,7 @@ class Row:
 
     def moment(self, name: str, time_of_day: str | None = None) -> Moment:
         """The cell's date and time; `time_of_day` names a column of its own for the time."""
-        column = self._columns[name]
+        column = self._column(name)
         cell = self._cell(column)
         if time_of_day is not None:
             cell = f"{cell.strip()} {self.text(time_of_day)}".strip()
@@ -215,6 +215,12 @@ class Row:
         """An error of this row to raise, under the file's own name for the column."""
         column = self._columns.get(name) if name is not None else None
         return RowError(message, column.header if column is not None else None)
+
+    def _column(self, name: str) -> Column:
+        column = self._columns.get(name)
+        if column is None:
+            raise RowError(f"the file has no column for the {name.replace('_', ' ')}")
+        return column
 
     def _cell(self, column: Column) -> str:
         try:

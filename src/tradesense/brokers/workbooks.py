@@ -37,6 +37,7 @@ _BROKEN: Final = (
     KeyError,
     ValueError,
     EOFError,
+    OSError,
     NotImplementedError,
     RuntimeError,
 )
