@@ -107,7 +107,8 @@ class HtmlTables:
                 raise Unreadable(f"the HTML cannot be read ({error.msg}); export the report again") from error
 
     def _lxml_encoding(self) -> str:
-        return {"utf-8-sig": "utf-8", "cp1252": "windows-1252"}.get(self.encoding, self.encoding)
+        names = {"utf-8-sig": "utf-8", "cp1252": "windows-1252", "utf-16-le": "utf-16le", "utf-16-be": "utf-16be"}
+        return names.get(self.encoding, self.encoding)
 
     def _check_end(self) -> None:
         """A whole page says where it ends, or at least closes the table that it opened last."""
