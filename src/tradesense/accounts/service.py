@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Protocol
+from uuid import UUID
 
 from keel.clock import Clock
 from keel.errors import NotFound
@@ -12,6 +13,7 @@ from tradesense.accounts import repository
 from tradesense.accounts.repository import Account, AccountId
 from tradesense.db.engine import Database, WriteConnection
 from tradesense.db.generations import AccountBusy, Claim, Tenure
+from tradesense.domain.contracts import multiplier_of
 from tradesense.domain.matching import Method
 from tradesense.http.authentication import UserId
 from tradesense.http.paging import After
@@ -33,17 +35,19 @@ class AccountNotFound(NotFound):
 class Rebuild(Protocol):
     """Matches all fills of an account anew.
 
-    `within` is called in the transaction that publishes the result. Raises `AccountBusy` while the account is being
-    written to; then, as after a crash, nothing has changed.
+    `last` is called in the transaction that publishes the result, whose version of the user's data is returned. Raises
+    `AccountBusy` while the account is being written to; then, as after a crash, nothing has changed.
     """
 
     async def __call__(
         self,
-        account: AccountId,
+        user_id: UserId,
+        account_id: UUID,
+        *,
         method: Method,
         multipliers: Mapping[str, Decimal],
-        within: Callable[[WriteConnection], Awaitable[None]],
-    ) -> None:
+        last: Callable[[WriteConnection], Awaitable[None]],
+    ) -> int:
         """Match by `method`, at these multipliers by contract root where they are not the usual ones."""
 
 
@@ -85,21 +89,21 @@ class Accounts:
         """
         before = await self.get(user, account)
         require_match(expected, before.version)
-        versions: list[int] = []
 
         async def apply(connection: WriteConnection) -> None:
             if not await repository.change(connection, user, account, changes, expected):
                 raise VersionMismatch
-            versions.append(await raise_data_version(connection, user))
 
         method = changes.get("method", before.method)
         multipliers = changes.get("multipliers", before.multipliers)
         if (method, multipliers) == (before.method, before.multipliers):
             async with self._database.write() as connection:
                 await apply(connection)
+                version = await raise_data_version(connection, user)
         else:
-            await self._rebuild(account, method, multipliers, apply)
-        return await self.get(user, account), versions[-1]
+            multipliers = {**_usual(before.multipliers), **multipliers}
+            version = await self._rebuild(user, account, method=method, multipliers=multipliers, last=apply)
+        return await self.get(user, account), version
 
     async def delete(self, user: UserId, account: AccountId, expected: int | None) -> int:
         """Delete the account, and hide everything of it.
@@ -128,3 +132,9 @@ class Accounts:
             async with tenure.write() as connection:
                 await repository.erase(connection, account)
         return len(gone)
+
+
+def _usual(multipliers: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    """What contracts come back to that have a multiplier of the account's own no more."""
+    usual = {root: multiplier_of(root) for root in multipliers}
+    return {root: multiplier for root, multiplier in usual.items() if multiplier is not None}
