@@ -1,16 +1,16 @@
 """What is made of executions: reading them in order, and replacing the segments and trades of a book."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import and_, distinct, literal, select, tuple_, update
+from sqlalchemy import and_, literal, select, tuple_, update
 
 from tradesense.db.bulk import Bulk, RawRows
 from tradesense.db.engine import ReadConnection, WriteConnection
 from tradesense.db.generations import Claim, visible_at
-from tradesense.db.tables import FOREVER, books, executions, segments, trades
+from tradesense.db.tables import FOREVER, books, executions, instruments, segments, trades
 
 PAGE: Final = 4000
 """Executions that are read at once."""
@@ -80,12 +80,18 @@ class Segment(NamedTuple):
     last: bytes
 
 
-async def multipliers(connection: ReadConnection, book_ids: Sequence[int]) -> dict[int, Decimal]:
-    """The multipliers of books."""
+async def multipliers(
+    connection: ReadConnection, book_ids: Sequence[int], overrides: Mapping[str, Decimal]
+) -> dict[int, Decimal]:
+    """The multipliers of books: the account's own for the contract root where it has one."""
     found: dict[int, Decimal] = {}
     for some in _groups(book_ids):
-        rows = await connection.execute(select(books.c.id, books.c.multiplier).where(books.c.id.in_(some)))
-        found.update((row.id, row.multiplier) for row in rows)
+        rows = await connection.execute(
+            select(books.c.id, books.c.multiplier, instruments.c.root)
+            .join(instruments, instruments.c.id == books.c.instrument_id)
+            .where(books.c.id.in_(some))
+        )
+        found.update((row.id, overrides.get(row.root, row.multiplier)) for row in rows)
     return found
 
 
@@ -121,13 +127,10 @@ async def executions_of(
     return (await connection.execute(page)).all()
 
 
-async def books_with_executions(connection: ReadConnection, account_id: UUID) -> list[int]:
-    """All books of an account that have, or had, executions."""
-    return list(
-        await connection.scalars(
-            select(distinct(books.c.id)).where(books.c.account_id == account_id).order_by(books.c.id)
-        )
-    )
+async def books_of_account(connection: ReadConnection, account_id: UUID) -> list[int]:
+    """All books of an account."""
+    theirs = select(books.c.id).where(books.c.account_id == account_id)
+    return list(await connection.scalars(theirs.order_by(books.c.id)))
 
 
 async def bury(connection: WriteConnection, claim: Claim, segment: Segment) -> None:

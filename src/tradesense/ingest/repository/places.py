@@ -12,7 +12,7 @@ from sqlalchemy import and_, delete, func, insert, select, update
 from keel.ids import uuid7
 from tradesense.db.engine import ReadConnection, WriteConnection
 from tradesense.db.generations import Owner
-from tradesense.db.tables import accounts, books, instrument_aliases, instruments, users
+from tradesense.db.tables import ImportStatus, accounts, books, imports, instrument_aliases, instruments, users
 from tradesense.domain import money
 from tradesense.domain.instruments import Instrument, InstrumentKey
 from tradesense.domain.matching import Method
@@ -84,6 +84,13 @@ async def accounts_of_broker(connection: ReadConnection, user_id: UserId, broker
     return [_account(row) for row in rows]
 
 
+async def is_imported_into(connection: ReadConnection, account_ids: Sequence[UUID]) -> bool:
+    """Whether an import has claimed one of some accounts."""
+    running = select(imports.c.claimed_by).where(imports.c.status == ImportStatus.RUNNING)
+    claimed = and_(accounts.c.id.in_(account_ids), accounts.c.claimed_by.in_(running))
+    return (await connection.execute(select(accounts.c.id).where(claimed).limit(1))).first() is not None
+
+
 async def user_zone(connection: ReadConnection, user_id: UserId) -> str:
     """The time zone of a user."""
     return (await connection.execute(select(users.c.timezone).where(users.c.id == user_id))).scalar_one()
@@ -144,6 +151,14 @@ async def note_format(connection: WriteConnection, account: Account, name: str) 
     if name not in account.formats:
         formats = [*account.formats, name]
         await connection.execute(update(accounts).where(accounts.c.id == account.id).values(formats=formats))
+
+
+async def set_multipliers(connection: WriteConnection, account: Account) -> None:
+    """Give the books of an account the multipliers that it has for their contract roots."""
+    for root, multiplier in account.multipliers.items():
+        of_root = select(instruments.c.id).where(instruments.c.user_id == account.user_id, instruments.c.root == root)
+        theirs = and_(books.c.account_id == account.id, books.c.instrument_id.in_(of_root))
+        await connection.execute(update(books).where(theirs).values(multiplier=multiplier))
 
 
 def key_text(key: InstrumentKey) -> str:

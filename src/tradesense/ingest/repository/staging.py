@@ -11,9 +11,10 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from tradesense.db.bulk import Bulk
 from tradesense.db.engine import ReadConnection, WriteConnection
-from tradesense.db.generations import Claim, visible_at
+from tradesense.db.generations import Claim, visible, visible_at
 from tradesense.db.tables import (
     FOREVER,
+    accounts,
     books,
     cash_movements,
     cash_sources,
@@ -22,6 +23,7 @@ from tradesense.db.tables import (
     instruments,
 )
 from tradesense.domain.executions import Side
+from tradesense.http.authentication import UserId
 
 _PAGE: Final = 4000
 _SECOND: Final = timedelta(seconds=1)
@@ -125,7 +127,8 @@ class Other(NamedTuple):
 
 async def others(
     connection: ReadConnection,
-    claim: Claim,
+    account_id: UUID,
+    generation: int,
     own: tuple[str, str],
     period: tuple[datetime, datetime],
     after: tuple[datetime, UUID] | None,
@@ -136,9 +139,9 @@ async def others(
     """
     first, last = period
     where: list[ColumnElement[bool]] = [
-        executions.c.account_id == claim.account_id,
+        executions.c.account_id == account_id,
         executions.c.at.between(first - _SECOND, last + _SECOND),
-        visible_at(executions, claim.generation - 1),
+        visible_at(executions, generation),
         or_(executions.c.broker != own[0], executions.c.format != own[1]),
     ]
     if after is not None:
@@ -158,3 +161,36 @@ async def others(
     rows = (await connection.execute(page)).all()
     found = [Other(*row[:5]) for row in rows]
     return found, (rows[-1].at, rows[-1].id) if len(rows) == _PAGE else None
+
+
+class OneExecution(NamedTuple):
+    """An execution that a user has: where it is, and what sorts it."""
+
+    account_id: UUID
+    book_id: int
+    order_key: bytes
+
+
+async def find_execution(connection: ReadConnection, user_id: UserId, execution_id: UUID) -> OneExecution | None:
+    """One of a user's executions."""
+    theirs = and_(executions.c.id == execution_id, accounts.c.user_id == user_id, accounts.c.deleted_at.is_(None))
+    found = (
+        select(executions.c.account_id, executions.c.book_id, executions.c.order_key)
+        .join(accounts, accounts.c.id == executions.c.account_id)
+        .where(theirs, visible(executions))
+    )
+    row = (await connection.execute(found)).one_or_none()
+    return None if row is None else OneExecution(*row)
+
+
+async def deleted_by_hand(connection: ReadConnection, account_id: UUID) -> frozenset[bytes]:
+    """The identities of an account's executions that a person deleted, as far as they are kept."""
+    gone = and_(executions.c.account_id == account_id, executions.c.died < FOREVER, executions.c.deleted_at.is_not(None))
+    return frozenset(await connection.scalars(select(executions.c.identity).where(gone)))
+
+
+async def note_deletion(connection: WriteConnection, claim: Claim, execution_id: UUID, at: datetime) -> None:
+    """Say that a person deleted an execution, which dies in the claimed generation."""
+    it = and_(executions.c.account_id == claim.account_id, executions.c.id == execution_id)
+    dying = and_(it, executions.c.died == claim.generation)
+    await connection.execute(update(executions).where(dying).values(deleted_at=at))

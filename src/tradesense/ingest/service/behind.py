@@ -1,10 +1,12 @@
 """Work in a thread, reading and writing in the event loop: what the database does goes on while the thread computes."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
+from anyio import from_thread, to_thread
 from anyio.from_thread import BlockingPortal
 
 from tradesense.db.engine import Database
@@ -62,3 +64,26 @@ class Desk:
                 self._written.exception()
             raise
         self._settle()
+
+
+async def in_thread(database: Database, work: Callable[[Desk], T], stop: Callable[[], None] = lambda: None) -> T:
+    """Do work that takes CPU time. A cancellation waits until the thread has ended, which `stop` tells it to."""
+    ended = asyncio.Event()
+
+    def watched(desk: Desk) -> T:
+        try:
+            return work(desk)
+        finally:
+            from_thread.run_sync(ended.set)
+
+    outcome: Future[T] = Future()
+    async with BlockingPortal() as portal:
+        try:
+            outcome.set_result(await to_thread.run_sync(watched, Desk(database, portal)))
+        except asyncio.CancelledError:
+            stop()
+            await ended.wait()
+            raise
+        except Exception as error:  # noqa: BLE001 - raised below: the portal would make a group of it
+            outcome.set_exception(error)
+    return outcome.result()

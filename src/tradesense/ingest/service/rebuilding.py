@@ -10,12 +10,13 @@ from typing import Any, Final
 from tradesense.db.bulk import Batch
 from tradesense.db.generations import Claim, Write
 from tradesense.domain.executions import Execution
-from tradesense.domain.matching import Method, Unmatched, match, segments
+from tradesense.domain.matching import Unmatched, match, segments
 from tradesense.domain.money import exact
 from tradesense.domain.packing import pack
 from tradesense.domain.trades import Trade
 from tradesense.ingest.repository import ledgers
 from tradesense.ingest.repository.ledgers import LedgerRows, Position, Segment
+from tradesense.ingest.repository.places import Account
 from tradesense.ingest.service.behind import Desk
 
 TRADES_AT_ONCE: Final = 1000
@@ -31,13 +32,13 @@ Observe = Callable[[int, Sequence[Trade]], None]
 class Rebuild:
     """Rebuilds books of one account for the claimed generation. Runs in a worker thread of the event loop."""
 
-    def __init__(self, desk: Desk, write: Write, claim: Claim, method: Method, rows: LedgerRows) -> None:
+    def __init__(self, desk: Desk, write: Write, claim: Claim, account: Account, rows: LedgerRows) -> None:
         self.unmatched: list[tuple[int, Unmatched]] = []
         self.executions = 0
         self._desk = desk
         self._write = write
         self._claim = claim
-        self._method = method
+        self._account = account
         self._rows = rows
         self._trades: list[tuple[Any, ...]] = []
         self._segments: list[tuple[Any, ...]] = []
@@ -48,7 +49,7 @@ class Rebuild:
         Raises `domain.matching.NotExact`.
         """
         book_ids = sorted(landings)
-        self._multipliers = self._desk.read(ledgers.multipliers, book_ids)
+        self._multipliers = self._desk.read(ledgers.multipliers, book_ids, self._account.multipliers)
         standing = self._desk.read(ledgers.segments_of, self._claim, book_ids)
         with self._desk.writing():
             for book_id, found in standing.items():
@@ -65,7 +66,7 @@ class Rebuild:
             matched = match(
                 map(itemgetter(1), executions),
                 multiplier=self._multipliers[book_id],
-                method=self._method,
+                method=self._account.method,
                 unmatched=partial(self._note, book_id),
             )
             for number, segment in enumerate(segments(matched), start=ordinal):

@@ -2,15 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 from uuid import UUID
-
-from anyio import from_thread, to_thread
-from anyio.from_thread import BlockingPortal
 
 from keel.clock import Clock
 from tradesense.brokers.contract import NeedsInput, Unreadable
@@ -28,14 +25,14 @@ from tradesense.ingest.repository.ledgers import LedgerRows
 from tradesense.ingest.repository.queue import ImportRecord
 from tradesense.ingest.repository.staging import Rows
 from tradesense.ingest.service import findings
-from tradesense.ingest.service.behind import Desk
+from tradesense.ingest.service.behind import Desk, in_thread
 from tradesense.ingest.service.choosing import AccountNotFound, Choice, Chosen, names
 from tradesense.ingest.service.comparing import Comparison
 from tradesense.ingest.service.files import KeptFiles
 from tradesense.ingest.service.opening import Opened, Opener
 from tradesense.ingest.service.rebuilding import Rebuild
 from tradesense.ingest.service.staging import Destination, Origin, Staging
-from tradesense.ingest.service.suspects import Search
+from tradesense.ingest.service.suspects import Search, Suspect
 
 T = TypeVar("T")
 
@@ -77,7 +74,7 @@ class Progress(NamedTuple):
 class Observer(Protocol):
     """Told of an import's progress, now and then and at its end, in the event loop; must not raise or wait."""
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: Progress, /) -> None:
         """Take it in."""
 
 
@@ -176,23 +173,7 @@ class ImportRun:
         self._equipment.observe(told)
 
     async def _in_thread(self, work: Callable[[Desk], T]) -> T:
-        """Do work that takes CPU time. A cancellation waits until the thread has ended, which it is told to."""
-        ended = asyncio.Event()
-
-        def watched(desk: Desk) -> T:
-            try:
-                return work(desk)
-            finally:
-                from_thread.run_sync(ended.set)
-
-        async with BlockingPortal() as portal:
-            try:
-                done = await to_thread.run_sync(watched, Desk(self._equipment.database, portal))
-            except asyncio.CancelledError:
-                self._stopped = True
-                await ended.wait()
-                raise
-        return done
+        return await in_thread(self._equipment.database, work, self.stop)
 
     async def _clean_up_after_predecessor(self) -> None:
         """Take over what a worker that died on this import had claimed, and sweep it away."""
@@ -257,10 +238,15 @@ class ImportRun:
         own = f"{reading.broker}/{reading.format}"
         if answer == "import" or all(set(each.account.formats) <= {own} for each in chosen.all):
             return frozenset()
-        found = await self._in_thread(lambda desk: Search(desk, reading, chosen).suspects())
+        found = await self._in_thread(lambda desk: sorted(self._suspects(Search(desk, reading), chosen)))
         if found and answer is None:
             raise NeedsInput(findings.suspected(found, chosen.all))
         return frozenset((each.line, each.part) for each in found)
+
+    def _suspects(self, search: Search, chosen: Chosen) -> Iterator[Suspect]:
+        for each in chosen.all:
+            labels = [label for label, one in chosen.destinations.items() if one is each]
+            yield from search.run(labels, each.account.id, each.account.generation)
 
     async def _stage(
         self, opened: Opened, reading: Reading, chosen: Chosen, left_out: frozenset[tuple[int, int]]
@@ -287,7 +273,7 @@ class ImportRun:
         rows = LedgerRows(self._equipment.database.dialect)
 
         def work(desk: Desk) -> Rebuild:
-            rebuild = Rebuild(desk, self.write, destination.claim, destination.account.method, rows)
+            rebuild = Rebuild(desk, self.write, destination.claim, destination.account, rows)
 
             def observe(book_id: int, trades: Sequence[Trade]) -> None:
                 self._comparison.compare(destination.symbols[book_id], trades)

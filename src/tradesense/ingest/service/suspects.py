@@ -1,7 +1,7 @@
 """Suspected duplicates: fills that another format of the same account seems to have told of already."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -9,14 +9,11 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from tradesense.brokers.reading import Entry, Reading
-from tradesense.db.generations import Claim
 from tradesense.domain.executions import Side
 from tradesense.ingest.repository import staging
 from tradesense.ingest.repository.places import key_text
 from tradesense.ingest.repository.staging import Other
 from tradesense.ingest.service.behind import Desk
-from tradesense.ingest.service.choosing import Chosen
-from tradesense.ingest.service.staging import Destination
 
 _AT_ONCE: Final = 2000
 
@@ -42,31 +39,27 @@ class Suspect(NamedTuple):
 class Search:
     """Looks for suspects among a file's fills. Runs in a worker thread of the event loop."""
 
-    def __init__(self, desk: Desk, reading: Reading, chosen: Chosen) -> None:
+    def __init__(self, desk: Desk, reading: Reading) -> None:
         self._desk = desk
         self._reading = reading
-        self._chosen = chosen
 
-    def suspects(self) -> list[Suspect]:
-        """The fills that some account of theirs seems to have from another format."""
-        found: list[Suspect] = []
-        for destination in self._chosen.all:
-            times = [entry.fill.at for entry in self._entries(destination)]
-            if times:
-                there = self._others(destination.claim, (min(times), max(times)))
-                found += suspects(there, self._entries(destination), partial(self._known, destination.account.id))
-        return sorted(found)
+    def run(self, labels: Container[str | None], account_id: UUID, generation: int) -> list[Suspect]:
+        """The fills with these labels that the account seems to have, in a generation, from another format."""
+        times = [entry.fill.at for entry in self._entries(labels)]
+        if not times:
+            return []
+        there = self._others(account_id, generation, (min(times), max(times)))
+        return suspects(there, self._entries(labels), partial(self._known, account_id))
 
-    def _entries(self, destination: Destination) -> Iterator[Entry]:
-        of = self._chosen.destinations
-        return (entry for entry in self._reading.fills() if of[entry.fill.account] is destination)
+    def _entries(self, labels: Container[str | None]) -> Iterator[Entry]:
+        return (entry for entry in self._reading.fills() if entry.fill.account in labels)
 
-    def _others(self, claim: Claim, period: tuple[datetime, datetime]) -> Iterator[Other]:
+    def _others(self, account_id: UUID, generation: int, period: tuple[datetime, datetime]) -> Iterator[Other]:
         own = (self._reading.broker, self._reading.format)
-        page, after = self._desk.read(staging.others, claim, own, period, None)
+        page, after = self._desk.read(staging.others, account_id, generation, own, period, None)
         yield from page
         while after is not None:
-            page, after = self._desk.read(staging.others, claim, own, period, after)
+            page, after = self._desk.read(staging.others, account_id, generation, own, period, after)
             yield from page
 
     def _known(self, account_id: UUID, identities: Sequence[bytes]) -> frozenset[bytes]:
