@@ -9,7 +9,7 @@ from tradesense.brokers.tables import Row, RowError, fold
 from tradesense.brokers.times import Moment
 from tradesense.domain.executions import ExecutionKind, Side
 from tradesense.domain.instruments import Instrument
-from tradesense.domain.money import ONE, ZERO, exact, share, text
+from tradesense.domain.money import MAX_MAGNITUDE, ONE, ZERO, exact, share, text
 from tradesense.domain.trades import Direction
 
 _TWO: Final = Decimal(2)
@@ -82,9 +82,11 @@ def fill(  # noqa: PLR0913  (as many as a row may tell)
         raise RowError(f"the quantity is {text(quantity)}, and must be above 0")
     if price < 0:
         raise RowError(f"the price is {text(price)}, and must not be below 0")
+    if quantity >= MAX_MAGNITUDE or price >= MAX_MAGNITUDE:
+        raise RowError(f"quantity {text(quantity)} and price {text(price)} must be below {MAX_MAGNITUDE:f}")
     wall = moment.wall
     fingerprint = (
-        f"{kind.value}|{wall.isoformat()}|{instrument.symbol}|{side.value}|{quantity.normalize()}|{price.normalize()}"
+        f"{kind}|{wall.isoformat()}|{instrument.symbol}|{side}|{quantity.normalize()}|{price.normalize()}"
         f"|{account or ''}|{told}"
     )
     return Fill(

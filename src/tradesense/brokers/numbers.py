@@ -25,6 +25,7 @@ class NotANumber(ValueError):
 
 
 _FAST_POINT: Final = re.compile(r"-?[0-9]{1,14}(?:\.[0-9]{1,11})?").fullmatch
+_POINT: Final = NumberStyle.POINT
 _SHOWN: Final = 40
 _EMPTY: Final = frozenset({"", "-", "--", "---", "–", "—", "N/A", "n/a", "NA", "null", "None", "nan", "NaN"})
 _SPACES: Final = re.compile(r"[\s\u2060\ufeff]+")
@@ -56,7 +57,7 @@ def parse_number(text: str, style: NumberStyle = NumberStyle.POINT) -> Decimal:
     Understands `1,234.56`, `1.234,56` (by style), `1 234.5`, `1'234.50`, `(75.90)`, `$(400.00)`, `-$3`, `€-3`, `12-`,
     `3.6E-05`, `USD 5`, with any spaces around.
     """
-    if style is NumberStyle.POINT and _FAST_POINT(text):
+    if style is _POINT and _FAST_POINT(text):
         return Decimal(text)
     sign, body, exponent = _dissect(text)
     return _bounded(text, sign + _digits(text, body, style) + exponent)

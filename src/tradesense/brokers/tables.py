@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 from tradesense.brokers.contract import DateOrder, Failed, Ignored, Imported, Options, Outcome
@@ -80,6 +81,7 @@ def time(name: str, *synonyms: str, optional: bool = False, offset: int = 0, ord
 _DROPPED: Final = re.compile(r"[\W_]+")
 
 
+@lru_cache(maxsize=4096)
 def fold(name: str) -> str:
     """A column's name as it is compared: `Date/Time`, `date_time` and `DATETIME` are one, and `Coût` and `cout`."""
     if name.isascii():
@@ -166,7 +168,7 @@ class Row:
 
     def number(self, name: str) -> Decimal:
         """The cell's number; an empty cell is an error."""
-        column = self._column(name)
+        column = self._columns.get(name) or self._absent(name)
         try:
             return parse_number(self._cell(column), column.style)
         except NotANumber as error:
@@ -175,9 +177,15 @@ class Row:
     def find_number(self, name: str) -> Decimal | None:
         """The cell's number; None where the column is absent or the cell empty, dashes or `N/A`."""
         column = self._columns.get(name)
-        if column is None or is_empty(self._cell(column)):
+        cell = self._cell(column) if column is not None else ""
+        if column is None or not cell:
             return None
-        return self.number(name)
+        try:
+            return parse_number(cell, column.style)
+        except NotANumber as error:
+            if is_empty(cell):
+                return None
+            raise RowError(str(error), column.header) from error
 
     def amount(self, name: str) -> Decimal:
         """The cell's number; 0 where the column is absent or the cell empty: a commission, a fee."""
@@ -185,7 +193,7 @@ class Row:
 
     def moment(self, name: str, time_of_day: str | None = None) -> Moment:
         """The cell's date and time; `time_of_day` names a column of its own for the time."""
-        column = self._column(name)
+        column = self._columns.get(name) or self._absent(name)
         cell = self._cell(column)
         if time_of_day is not None:
             cell = f"{cell.strip()} {self.text(time_of_day)}".strip()
@@ -216,11 +224,8 @@ class Row:
         column = self._columns.get(name) if name is not None else None
         return RowError(message, column.header if column is not None else None)
 
-    def _column(self, name: str) -> Column:
-        column = self._columns.get(name)
-        if column is None:
-            raise RowError(f"the file has no column for the {name.replace('_', ' ')}")
-        return column
+    def _absent(self, name: str) -> Column:
+        raise RowError(f"the file has no column for the {name.replace('_', ' ')}")
 
     def _cell(self, column: Column) -> str:
         try:
