@@ -125,7 +125,8 @@ class _Statement:
         above: Row | None = None
         for row in table.rows():
             if above is not None and _continues(row):
-                self._whole_ids[above.line] = above.text("order") + row.text("order")
+                with suppress(RowError):
+                    self._whole_ids[above.line] = above.text("order") + row.text("order")
             else:
                 yield from self._look(above)
                 above = row

@@ -16,6 +16,7 @@ from typing import Final
 from tradesense.brokers.amounts import (
     NO_AMOUNT,
     disagreement,
+    find_loose,
     in_major_units,
     loose_amount,
     loose_number,
@@ -110,9 +111,7 @@ class _Activity:
 
     def _order(self, row: Row) -> Imported:
         home, moment = row.required("home").upper(), row.moment("at")
-        priced = "price" if row.has("price") else "home_price"
-        price, currency = loose_number(row, priced), row.text("currency") if priced == "price" else home
-        price, currency = in_major_units(price, currency or home)
+        price, currency = in_major_units(*self._price(row, home))
         rate = loose_amount(row, "rate") if currency != home else None
         duty, exchange_fee = loose_amount(row, "duty"), loose_amount(row, "exchange_fee")
         side, quantity, total = side_of(row, "side"), loose_number(row, "quantity"), loose_number(row, "total")
@@ -130,6 +129,15 @@ class _Activity:
         )
         outcome = Imported(row.line, (execution,), doubt)
         return paid_apart(outcome, row, duty + exchange_fee, home, moment) if rate == ZERO else outcome
+
+    def _price(self, row: Row, home: str) -> tuple[Decimal, str]:
+        """The price in the instrument's currency, else in the account's."""
+        if row.has("price"):
+            return loose_number(row, "price"), row.text("currency") or home
+        price = find_loose(row, "home_price")
+        if price is None:
+            raise row.error("price", "the price is missing")
+        return price, home
 
     def _moved(self, row: Row, quantity: Decimal, price: Decimal, kind: ExecutionKind) -> Imported:
         """Units that come without being bought, or a split."""

@@ -234,7 +234,8 @@ def _date(year: int, month: int, day: int, text: str) -> date:
 
 
 def _sane(wall: datetime) -> datetime | None:
-    return wall if FIRST_YEAR <= wall.year <= LAST_YEAR else None
+    """A wall time within bounds; one that carries an offset (`2026-03-02T10+01`) is read the slow way."""
+    return wall if wall.tzinfo is None and FIRST_YEAR <= wall.year <= LAST_YEAR else None
 
 
 def _combined(day: date, found: re.Match[str], text: str) -> datetime:
