@@ -23,6 +23,7 @@ from tradesense.brokers.contract import (
     Ignored,
     Imported,
     Match,
+    NeedsInput,
     Options,
     Outcome,
 )
@@ -216,12 +217,16 @@ def test_an_error_of_the_importer_leaves_no_file_open(document: Document) -> Non
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_file_read_in_another_zone_is_the_same_file(case: Case) -> None:
-    found = []
-    for options in (case.options, replace(case.options, timezone=ZoneInfo("Asia/Tokyo"))):
-        reading, _ = registry.read_file(Document.open(case.path), None, options)
-        with reading:
-            found.append([entry.identity for entry in reading.fills()])
-    assert found[0] == found[1]
+    document = Document.open(case.path)
+    here, _ = registry.read_file(document, None, case.options)
+    with here:
+        expected = [entry.identity for entry in here.fills()]
+    try:
+        there, _ = registry.read_file(document, None, replace(case.options, timezone=ZoneInfo("Asia/Tokyo")))
+    except NeedsInput:
+        pytest.skip("its times carry their zone's name, and ask for that zone")
+    with there:
+        assert [entry.identity for entry in there.fills()] == expected
 
 
 @given(minutes=st.lists(st.integers(0, 3), max_size=30), times=st.integers(0, 3))
