@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.tradesense.ingest.conftest import World, generic
+from tradesense.accounts.service import AccountNotFound
 from tradesense.db.tables import ImportStatus, cash_movements, execution_sources, executions, trades
-from tradesense.ingest.service.choosing import AccountNotFound
 from tradesense.ingest.service.uploads import NothingToAnswer
 
 FOUR = (

@@ -185,8 +185,9 @@ async def find_execution(connection: ReadConnection, user_id: UserId, execution_
 
 async def deleted_by_hand(connection: ReadConnection, account_id: UUID) -> frozenset[bytes]:
     """The identities of an account's executions that a person deleted, as far as they are kept."""
-    gone = and_(executions.c.account_id == account_id, executions.c.died < FOREVER, executions.c.deleted_at.is_not(None))
-    return frozenset(await connection.scalars(select(executions.c.identity).where(gone)))
+    gone = and_(executions.c.died < FOREVER, executions.c.deleted_at.is_not(None))
+    theirs = select(executions.c.identity).where(executions.c.account_id == account_id, gone)
+    return frozenset(await connection.scalars(theirs))
 
 
 async def note_deletion(connection: WriteConnection, claim: Claim, execution_id: UUID, at: datetime) -> None:

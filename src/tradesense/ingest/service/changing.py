@@ -10,6 +10,7 @@ from uuid import UUID
 
 from keel.clock import Clock
 from keel.tasks import Tasks
+from tradesense.accounts.service import AccountNotFound
 from tradesense.db.engine import Database, WriteConnection
 from tradesense.db.generations import AccountBusy, Claim, ClaimLost, Tenure, purge
 from tradesense.http.authentication import UserId
@@ -18,7 +19,6 @@ from tradesense.ingest.repository import places
 from tradesense.ingest.repository.ledgers import LedgerRows
 from tradesense.ingest.repository.places import Account
 from tradesense.ingest.service.behind import Desk, in_thread
-from tradesense.ingest.service.choosing import AccountNotFound
 from tradesense.ingest.service.rebuilding import Rebuild
 from tradesense.ingest.service.staging import Destination
 
@@ -26,6 +26,10 @@ DELETED_STAY: Final = timedelta(days=30)
 """How long executions that a person deleted are kept."""
 _TRIES: Final = 40
 _PAUSE_S: Final = 0.05
+
+
+async def nothing_more(_connection: WriteConnection) -> None:
+    """The last write of a change that needs none."""
 
 
 class Change:

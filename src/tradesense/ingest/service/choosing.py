@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from keel.errors import NotFound
+from tradesense.accounts.service import AccountNotFound
 from tradesense.brokers.contract import NeedsInput, Question
 from tradesense.brokers.reading import Reading
 from tradesense.db.engine import WriteConnection
@@ -15,13 +15,6 @@ from tradesense.http.authentication import UserId
 from tradesense.ingest.repository import places
 from tradesense.ingest.repository.places import Account
 from tradesense.ingest.service.staging import Destination
-
-
-class AccountNotFound(NotFound):
-    """There is no such account."""
-
-    def __init__(self) -> None:
-        super().__init__("There is no such account.")
 
 
 class Named(NamedTuple):

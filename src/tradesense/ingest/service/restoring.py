@@ -13,7 +13,7 @@ from tradesense.ingest.repository import ledgers, places, queue, staging
 from tradesense.ingest.repository.queue import ImportRecord
 from tradesense.ingest.repository.staging import Rows
 from tradesense.ingest.service.behind import Desk, in_thread
-from tradesense.ingest.service.changing import Change, Changes
+from tradesense.ingest.service.changing import Change, Changes, nothing_more
 from tradesense.ingest.service.comparing import Comparison
 from tradesense.ingest.service.files import KeptFiles
 from tradesense.ingest.service.opening import Opener
@@ -60,8 +60,9 @@ class Restoring:
     async def rebuild_from_files(self, user_id: UserId, account_id: UUID) -> int:
         """Read all files of an account again, in the order in which they came, and match everything anew.
 
-        Executions entered by hand stay, those deleted by hand stay away while they are remembered (30 days). Raises what `rebuild` does, and `NeedsInput` or `Unreadable` where a file is
-        not read as it was before; nothing has changed then.
+        Executions entered by hand stay, those deleted by hand stay away while they are remembered (30 days). Raises
+        what `rebuild` does, and `NeedsInput` or `Unreadable` where a file is not read as it was before; nothing has
+        changed then.
         """
         async with self._database.read() as connection:
             records = await queue.imports_of_account(connection, user_id, account_id)
@@ -72,10 +73,6 @@ class Restoring:
             for record in records:
                 await self._read_again(change, destination, record)
             await self._land_everywhere(destination)
-
-            async def nothing_more(_connection: WriteConnection) -> None:
-                return None
-
             return await self._changes.publish(user_id, change, tenure, nothing_more)
 
     async def _land_everywhere(self, destination: Destination) -> None:

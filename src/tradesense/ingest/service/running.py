@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from keel.clock import Clock
+from tradesense.accounts.service import AccountNotFound
 from tradesense.brokers.contract import NeedsInput, Unreadable
 from tradesense.brokers.reading import Entry, Reading
 from tradesense.brokers.registry import UnknownBroker
@@ -26,7 +27,7 @@ from tradesense.ingest.repository.queue import ImportRecord
 from tradesense.ingest.repository.staging import Rows
 from tradesense.ingest.service import findings
 from tradesense.ingest.service.behind import Desk, in_thread
-from tradesense.ingest.service.choosing import AccountNotFound, Choice, Chosen, names
+from tradesense.ingest.service.choosing import Choice, Chosen, names
 from tradesense.ingest.service.comparing import Comparison
 from tradesense.ingest.service.files import KeptFiles
 from tradesense.ingest.service.opening import Opened, Opener

@@ -9,13 +9,13 @@ from uuid import UUID
 from keel.clock import Clock
 from keel.errors import Conflict
 from keel.ids import uuid7
+from tradesense.accounts.service import AccountNotFound
 from tradesense.brokers import registry
 from tradesense.db.engine import Database, ReadConnection
 from tradesense.db.tables import ImportStatus
 from tradesense.http.authentication import UserId
 from tradesense.ingest.repository import places, queue
 from tradesense.ingest.repository.queue import ImportRecord
-from tradesense.ingest.service.choosing import AccountNotFound
 from tradesense.ingest.service.files import KeptFiles, Read
 
 
