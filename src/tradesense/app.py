@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from tradesense import wiring
+from tradesense.accounts.endpoints import router as accounts
 from tradesense.analytics.endpoints import router as analytics
 from tradesense.http import openapi, problems, reference
 from tradesense.http.bodies import BodyLimits, Limits
@@ -53,7 +54,7 @@ def create_app(settings: Settings, opening: wiring.Opening = wiring.opened) -> F
 
 def _api() -> APIRouter:
     api = APIRouter()
-    for slice_ in (security, trades, journal, portfolio, analytics):
+    for slice_ in (security, accounts, trades, journal, portfolio, analytics):
         api.include_router(slice_)
     return api
 

@@ -10,19 +10,32 @@ from fastapi import FastAPI
 from keel.clock import Clock, SystemClock
 from keel.sessions.contract import Lifetimes
 from keel.tasks import Tasks
+from tradesense.accounts.service import Accounts
 from tradesense.analytics.service.asking import Analytics
+from tradesense.brokers.documents import Limits as DocumentLimits
 from tradesense.db.engine import Database
 from tradesense.db.migrations import migrate
 from tradesense.http.authentication import Authentication, SessionCookie, TrustedOrigins
 from tradesense.http.remembered import RememberedAnswers
+from tradesense.ingest.service.changing import Changes
+from tradesense.ingest.service.files import KeptFiles
+from tradesense.ingest.service.manual import ManualExecutions
+from tradesense.ingest.service.opening import Opener
+from tradesense.ingest.service.restoring import Restoring
+from tradesense.ingest.service.running import Equipment, Progress
+from tradesense.ingest.service.undoing import Undoing
+from tradesense.ingest.service.uploads import Imports
+from tradesense.ingest.tasks import ImportRunner
 from tradesense.journal.service import Notebook
 from tradesense.portfolio.service import Portfolio
 from tradesense.security.repository import SqlSessionStore
 from tradesense.security.service import Admission, Logins, Passwords, Users
-from tradesense.settings import Settings
+from tradesense.settings import MEBIBYTE, Settings
 from tradesense.trades.service import TradeArchive
 
 TIDY_EVERY: Final = timedelta(hours=1)
+LEASE: Final = timedelta(seconds=30)
+"""How long a claim on an account or an import outlives the process that made it."""
 
 
 class State(TypedDict):
@@ -36,6 +49,10 @@ class State(TypedDict):
     archive: TradeArchive
     analytics: Analytics
     portfolio: Portfolio
+    accounts: Accounts
+    imports: Imports
+    undoing: Undoing
+    executions: ManualExecutions
 
 
 def session_cookie(settings: Settings) -> SessionCookie:
@@ -45,11 +62,12 @@ def session_cookie(settings: Settings) -> SessionCookie:
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, *, clock: Clock | None = None, passwords: Passwords | None = None
+    settings: Settings, *, clock: Clock | None = None, passwords: Passwords | None = None, runs_imports: bool = True
 ) -> AsyncIterator[State]:
     """Everything there is, built from the settings and closed in the end; the command line uses it, too.
 
-    `clock` and `passwords` are for tests: hands to turn, and hashes that cost little.
+    `clock` and `passwords` are for tests: hands to turn, and hashes that cost little. A command that imports nothing
+    leaves the queue of imports to others: `runs_imports=False`.
     """
     clock = clock or SystemClock()
     passwords = passwords or Passwords()
@@ -65,11 +83,21 @@ async def opened(
     analytics = Analytics(database, clock, notebook)
     origins = TrustedOrigins(frozenset({settings.public_url, *settings.cors_origins}))
     tasks = Tasks()
+    limits = DocumentLimits(settings.max_upload_mb * MEBIBYTE, settings.max_rows)
+    files = KeptFiles(settings.data_dir / "files", limits.file_bytes)
+    opener = Opener(database, limits)
+    runner = ImportRunner(Equipment(database, clock, files, opener, LEASE, _unobserved), tasks)
+    changes = Changes(database, clock, LEASE)
+    restoring = Restoring(database, files, opener, changes)
+    accounts = Accounts(database, clock, restoring.rebuild)
 
     try:
         await migrate(database)
         tasks.every(TIDY_EVERY, "forgetting answers", remembered.forget_expired)
         tasks.every(TIDY_EVERY, "forgetting sessions", sessions.forget_expired)
+        tasks.every(TIDY_EVERY, "purging deleted accounts", accounts.purge_deleted)
+        if runs_imports:
+            runner.start()
         yield State(
             authentication=Authentication(logins.identify, session_cookie(settings), origins),
             remembered=remembered,
@@ -79,10 +107,18 @@ async def opened(
             archive=TradeArchive(database, notebook),
             analytics=analytics,
             portfolio=Portfolio(database, analytics),
+            accounts=accounts,
+            imports=Imports(database, clock, files, runner.wake),
+            undoing=Undoing(database, clock, changes),
+            executions=ManualExecutions(database, clock, changes),
         )
     finally:
         await tasks.close(timedelta(seconds=settings.shutdown_s))
         await database.close()
+
+
+def _unobserved(_progress: Progress) -> None:
+    """Tell nobody of an import's progress but its row, which is where one asks for it."""
 
 
 Opening = Callable[[Settings], AbstractAsyncContextManager[State]]

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, NewType
 from uuid import UUID
 
-from sqlalchemy import Row, and_, delete, insert, select, tuple_, update
+from sqlalchemy import Row, and_, delete, insert, literal, select, tuple_, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from tradesense.db.engine import ReadConnection, WriteConnection
@@ -78,7 +78,8 @@ async def page(
     order = (accounts.c.created_at, accounts.c.id)
     query = select(*_COLUMNS).where(_theirs(user)).order_by(*order).limit(limit)
     if after is not None:
-        query = query.where(tuple_(*order) > tuple_(after.value, after.id))
+        start = (literal(after.value, accounts.c.created_at.type), literal(after.id, accounts.c.id.type))
+        query = query.where(tuple_(*order) > tuple_(*start))
     return [_account(row) for row in await connection.execute(query)]
 
 
