@@ -16,7 +16,6 @@ from tradesense.domain.groupings import By, Members, members
 from tradesense.domain.intervals import CONFIDENCE, mean_margin, wilson
 from tradesense.domain.ledger import Ledger
 from tradesense.domain.money import exact
-from tradesense.domain.packing import OPEN
 from tradesense.domain.trades import TradeId
 
 CONVENTIONS: Final[Mapping[str, str]] = MappingProxyType(
@@ -99,15 +98,13 @@ def breakdown(
 
 
 def _groups(ledger: Ledger, found: Members) -> list[Group]:
-    count = len(found.keys)
-    is_closed = ledger.closed_at[found.trades] != OPEN
-    trades, groups = found.trades[is_closed], found.groups[is_closed]
-    cells = groups * 3 + (ledger.result[trades] + 1)
+    count, groups = len(found.keys), found.groups
+    cells = groups * 3 + (ledger.closed_result[found.rows] + 1)
     results = np.bincount(cells, minlength=3 * count).reshape(count, 3)
-    sums = ledger.net.take(trades).sum_by(cells, 3 * count)
+    sums = ledger.closed_net.take(found.rows).sum_by(cells, 3 * count)
     lost, _, won = (sums.take(np.arange(place, 3 * count, 3)) for place in range(3))
     closed, wins = results.sum(axis=1), results[:, 2]
-    floats = ledger.net_floats[trades]
+    floats = ledger.closed_floats[found.rows]
     means = np.bincount(groups, floats, count) / np.maximum(closed, 1)
     squares: Floats = np.bincount(groups, (floats - means[groups]) ** 2, count).astype(np.float64)
     margins = mean_margin(squares, closed)
@@ -116,7 +113,7 @@ def _groups(ledger: Ledger, found: Members) -> list[Group]:
         found.gross.decimals(),
         found.costs.decimals(),
         (found.gross - found.costs).decimals(),
-        np.bincount(found.groups, minlength=count).tolist(),
+        (closed + found.still_open).tolist(),
         closed.tolist(),
         wins.tolist(),
         results[:, 0].tolist(),

@@ -128,8 +128,8 @@ class ExactColumn:
         """The smallest value; raises `ValueError` when there is none."""
         return self._decimal(int(self.limbs[0].min()) if len(self.limbs) == 1 else min(self.integers()))
 
-    def take(self, which: npt.NDArray[np.integer[Any]] | Bools) -> Self:
-        """The values at these positions, or where this mask is true."""
+    def take(self, which: npt.NDArray[np.integer[Any]] | Bools | slice) -> Self:
+        """The values at these positions, where this mask is true, or of this slice."""
         return type(self)([limb[which] for limb in self.limbs], self.scale)
 
     def __sub__(self, other: Self) -> Self:

@@ -74,7 +74,7 @@ class View:
         ends = [int(end) for days in (realised, closed) if len(days) for end in (days.min(), days.max())]
         first = min(ends, default=0)
         count = max(ends, default=-1) - first + 1
-        results = self.ledger.result[self.ledger.closed]
+        results = self.ledger.closed_result
         return Daily(
             first=first,
             gross=self.ledger.realised.gross.sum_by(realised - first, count),

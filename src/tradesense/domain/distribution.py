@@ -68,14 +68,14 @@ def distribution(ledger: Ledger) -> Distribution:
     the outermost percent on each side lies in bins without an end. Raises `MixedCurrencies`.
     """
     _ = ledger.currency
-    rising = ledger.closed[np.argsort(ledger.net_floats[ledger.closed])]
-    results = ledger.net_floats[rising]
+    rising = np.argsort(ledger.closed_floats)
+    results = ledger.closed_floats[rising]
     if not len(results):
         return Distribution([], {}, None, None, None)
     percentiles = np.percentile(results, _PERCENTILES).tolist()
     spread = float(results.std())
     return Distribution(
-        bins=_bins(ledger.net.take(rising), results),
+        bins=_bins(ledger.closed_net.take(rising), results),
         percentiles=dict(zip(_PERCENTILES, percentiles, strict=True)),
         mean=float(results.mean()),
         deviation=float(results.std(ddof=1)) if len(results) > 1 else None,

@@ -49,11 +49,16 @@ _EPOCH_YEAR: Final = 1970
 
 
 class Members(NamedTuple):
-    """Which trades (places in the ledger) are in which group, and what the groups realised."""
+    """Which trades are in which group, and what the groups realised.
+
+    `rows` are places among `Ledger.closed`, and `groups` the group of each; `still_open` counts each group's open
+    trades. `present` is false for a group without a trade and without an exit.
+    """
 
     keys: list[str | None]
-    trades: Ints
+    rows: Ints | slice
     groups: Ints
+    still_open: Ints
     gross: ExactColumn
     costs: ExactColumn
     present: Bools
@@ -146,11 +151,11 @@ _TIMES: Final[Mapping[By, _Time]] = MappingProxyType(
 
 
 def _by_trade(ledger: Ledger, keys: list[str | None], groups: Ints) -> Members:
-    counted = np.flatnonzero(ledger.counted)
     return Members(
         keys,
-        counted,
-        groups[counted],
+        slice(None),
+        groups[ledger.closed],
+        np.bincount(groups[ledger.open], minlength=len(keys)),
         ledger.realised_gross.sum_by(groups, len(keys)),
         ledger.realised_costs.sum_by(groups, len(keys)),
         np.bincount(groups, minlength=len(keys)) > 0,
@@ -165,8 +170,9 @@ def _by_time(view: View, time: _Time) -> Members:
     realised = view.ledger.realised
     return Members(
         [time.key(first + number) for number in range(len(present))],
-        view.ledger.closed,
+        slice(None),
         closings - first,
+        np.zeros(len(present), np.int64),
         realised.gross.sum_by(exits - first, len(present)),
         realised.costs.sum_by(exits - first, len(present)),
         present > 0,
@@ -183,11 +189,15 @@ def _by_label(ledger: Ledger, labels: Mapping[TradeId, Collection[str]]) -> Memb
     bare = np.flatnonzero(without)
     trades = np.concatenate([np.array([place for place, _ in pairs], np.int64), bare])
     groups = np.concatenate([np.array([group for _, group in pairs], np.int64), np.full(len(bare), len(keys) - 1)])
-    counts = ledger.counted[trades]
+    rows = np.full(len(ledger), -1)
+    rows[ledger.closed] = np.arange(len(ledger.closed))
+    is_closed = rows[trades] >= 0
+    is_open = ~is_closed & ledger.counted[trades]
     return Members(
         keys,
-        trades[counts],
-        groups[counts],
+        rows[trades[is_closed]],
+        groups[is_closed],
+        np.bincount(groups[is_open], minlength=len(keys)),
         ledger.realised_gross.take(trades).sum_by(groups, len(keys)),
         ledger.realised_costs.take(trades).sum_by(groups, len(keys)),
         np.bincount(groups, minlength=len(keys)) > 0,

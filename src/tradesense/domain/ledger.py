@@ -81,11 +81,6 @@ class Ledger:
         return self.gross - self.costs
 
     @cached_property
-    def net_floats(self) -> Floats:
-        """Net for statistics, as floats."""
-        return self.net.floats()
-
-    @cached_property
     def result(self) -> Ints:
         """1 for a win, 0 for breakeven and -1 for a loss, by net; it is final for trades that are closed."""
         return self.net.signs()
@@ -94,6 +89,21 @@ class Ledger:
     def closed(self) -> Ints:
         """The places of the trades that count and are closed."""
         return np.flatnonzero(self.counted & (self.closed_at != OPEN))
+
+    @cached_property
+    def closed_net(self) -> ExactColumn:
+        """Net of the trades in `closed`."""
+        return self.net.take(self.closed)
+
+    @cached_property
+    def closed_floats(self) -> Floats:
+        """Net of the trades in `closed`, as floats for statistics."""
+        return self.closed_net.floats()
+
+    @cached_property
+    def closed_result(self) -> Ints:
+        """The `result` of the trades in `closed`."""
+        return self.result[self.closed]
 
     @cached_property
     def open(self) -> Ints:

@@ -79,7 +79,7 @@ def simulate(ledger: Ledger, balance: Decimal | None, terms: Terms | None = None
     terms = terms or Terms()
     _ = ledger.currency
     _check(terms)
-    results = ledger.net_floats[ledger.closed]
+    results = ledger.closed_floats
     if not len(results):
         return Simulation(terms.paths, 0, {}, {}, None, [], None, None, NO_CLOSED_TRADES)
     steps = terms.trades or min(len(results), HORIZON)

@@ -19,5 +19,5 @@ def r_multiples(ledger: Ledger, initial_risk: Mapping[TradeId, Decimal]) -> Floa
     for trade, place in ledger.find(initial_risk).items():
         if initial_risk[TradeId(trade)] > 0:
             risk[place] = float(initial_risk[TradeId(trade)])
-    multiples: Floats = ledger.net_floats / risk
+    multiples: Floats = ledger.net.floats() / risk
     return multiples

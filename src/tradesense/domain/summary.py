@@ -111,11 +111,12 @@ def _part(values: dict[str, Value], why: str | None = None) -> Part:
 
 def _neutral(ledger: Ledger, now: int, terms: Terms) -> Part:
     closed = ledger.closed
-    result = ledger.result[closed]
+    result = ledger.closed_result
     closed_at = ledger.closed_at[closed]
     holding = (closed_at - ledger.opened_at[closed]) / SECOND
     multiples = r_multiples(ledger, terms.initial_risk)[closed]
-    runs = statistics.streaks(result[np.argsort(closed_at, kind="stable")])
+    in_order = np.sort(closed_at * 4 + (result + 1)) % 4 - 1  # losses first among those that closed at one instant
+    runs = statistics.streaks(in_order)
     values: dict[str, Value] = {
         "trades": int(np.count_nonzero(ledger.counted)),
         "closed_trades": len(closed),
@@ -161,9 +162,7 @@ def _totals(ledger: Ledger, capital: Capital | None) -> Part:
 
 
 def _results(ledger: Ledger) -> Part:
-    net = ledger.net.take(ledger.closed)
-    result = ledger.result[ledger.closed]
-    floats = ledger.net_floats[ledger.closed]
+    net, result, floats = ledger.closed_net, ledger.closed_result, ledger.closed_floats
     wins, losses = net.take(result > 0), net.take(result < 0)
     won, lost = wins.sum(), losses.sum()
     values: dict[str, Value] = {

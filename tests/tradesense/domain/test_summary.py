@@ -272,6 +272,19 @@ def test_r_is_net_over_what_was_risked() -> None:
     assert summary(closed("10", "4", "-5"), Terms(initial_risk=risk))["expectancy_r"] == pytest.approx(0.75)
 
 
+def test_streaks_follow_the_closing_times_and_losses_come_first_in_an_instant() -> None:
+    later = MONDAY + timedelta(hours=1)
+    trades = [
+        trade((later, "4", "0"), number=1),
+        trade((later, "-1", "0"), number=2),
+        trade((MONDAY, "2", "0"), number=3),
+        trade((later, "0", "0"), number=4),
+    ]
+    found = summary(trades)
+    assert [found[key] for key in ("max_win_streak", "max_loss_streak", "current_streak")] == [1, 1, 1]
+    assert summary(trades[:1] + trades[2:3])["max_win_streak"] == 2
+
+
 def test_an_open_trade_is_exposed_until_now() -> None:
     one = trade((MONDAY, "1", "0"), opened_at=MONDAY - timedelta(days=10))
     other = trade(number=1, opened_at=NOW - timedelta(days=20), is_open=True)
