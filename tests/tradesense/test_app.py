@@ -1,0 +1,70 @@
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.application import ORIGIN, Person, Serve, Served
+from tradesense.ingest.tasks import ImportRunner
+from tradesense.settings import Settings
+from tradesense.wiring import State, opened
+
+
+async def test_what_is_opened_is_all_there_and_closed_again(settings: Settings) -> None:
+    before = asyncio.all_tasks()
+    async with opened(settings) as state:
+        assert set(state) == set(State.__annotations__)
+        assert asyncio.all_tasks() > before
+    assert asyncio.all_tasks() == before
+
+
+async def test_the_data_folder_is_made_where_it_is_missing(tmp_path: Path) -> None:
+    folder = tmp_path / "not" / "there"
+    async with opened(Settings(data_dir=folder)):
+        assert (folder / "tradesense.db").exists()
+
+
+async def test_an_instance_opens_again_on_what_another_left(settings: Settings) -> None:
+    async with opened(settings) as state:
+        await state["users"].create("trader@example.com", "correct horse battery staple")
+    async with opened(settings) as state:
+        assert (await state["users"].get_by_email("trader@example.com")).email == "trader@example.com"
+
+
+async def test_a_command_may_leave_the_queue_to_others(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[object] = []
+    monkeypatch.setattr(ImportRunner, "start", lambda runner: started.append(runner))
+    async with opened(settings, runs_imports=False):
+        assert started == []
+    async with opened(settings):
+        assert len(started) == 1
+
+
+async def test_a_path_outside_of_the_api_is_a_problem_too(anyone: Person) -> None:
+    answer = await anyone.get(f"{ORIGIN}/favicon.ico")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+async def test_a_slash_too_many_is_not_redirected(user: Person) -> None:
+    assert (await user.get(f"{ORIGIN}/api/v1/accounts/")).status_code == 404
+
+
+async def test_pages_of_other_origins_are_not_let_in_unless_configured(app: Served) -> None:
+    anyone = await app.person()
+    preflight = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    answer = await anyone.options("/auth/login", headers=preflight)
+    assert answer.status_code == 400
+    assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_a_page_may_send_the_headers_of_the_api(serve: Serve) -> None:
+    origin = "https://app.example.com"
+    anyone = await (await serve(cors_origins=(origin,))).person()
+    wanted = "authorization, content-type, idempotency-key, if-match, x-data-version"
+    preflight = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "PATCH",
+        "Access-Control-Request-Headers": wanted,
+    }
+    answer = await anyone.options("/accounts", headers=preflight)
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == origin
