@@ -82,4 +82,4 @@ def _header(cells: list[str]) -> Shape | None:
     for kind in (TRADE, TRANSFER, ACTION, CASH_ROW):
         if LAYOUTS[kind].locate(header) is not None:
             return Shape(kind, header)
-    return Shape(cells[2].strip().lower() if marked and len(cells) > 2 else "other section", header)  # noqa: PLR2004
+    return Shape("other section", header)
