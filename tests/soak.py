@@ -19,6 +19,7 @@ from tests.brokers.fuzzing import check, spoil
 from tests.conftest import BROKER_SAMPLES
 
 HERE: Final = Path(__file__).parent / "brokers"
+SLOW_S: Final = 20
 CORPUS: Final = HERE / "corpus"
 
 
@@ -53,8 +54,11 @@ def soak(minutes: float, seed: int) -> int:
         while time.monotonic() < deadline:
             path.write_bytes(spoil(rng.choice(contents), rng, contents))
             tried += 1
+            started = time.monotonic()
             try:
                 check(path)
+                if time.monotonic() - started > SLOW_S:
+                    raise TimeoutError(f"more than {SLOW_S} seconds for a small file")
             except Exception as error:  # noqa: BLE001  (whatever it is, it is what we look for)
                 keep(path.read_bytes(), error, crashes)
     say(f"{tried} files, {len(crashes)} kinds of crash")

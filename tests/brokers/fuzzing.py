@@ -3,6 +3,7 @@
 import io
 import random
 import zipfile
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -95,7 +96,7 @@ NASTY: Final = (
 def spoil(content: bytes, rng: random.Random, others: list[bytes]) -> bytes:
     """Spoil an export in one to four ways; a workbook, as a rule, in one of its parts."""
     if content.startswith(b"PK") and rng.random() < 0.9:
-        with suppress(zipfile.BadZipFile):
+        with suppress(zipfile.BadZipFile, zlib.error, OSError, ValueError, RuntimeError, EOFError):
             return _spoil_part(content, rng, others)
     for _ in range(rng.randint(1, 4)):
         content = rng.choice(_WAYS)(content, rng, others)

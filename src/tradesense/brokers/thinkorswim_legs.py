@@ -54,10 +54,13 @@ class LegBook:
         for row in rows:
             try:
                 if row.has("at"):
+                    latest = None
                     latest = self._open(row)
                 if latest is not None:
                     latest.legs.append(_leg(row))
             except RowError:
+                if latest is not None:
+                    latest.legs.clear()
                 latest = None
 
     def _open(self, row: Row) -> _Filled:
@@ -72,14 +75,15 @@ class LegBook:
 
         Raises `RowError` where there are none.
         """
-        candidates = self._filled[wall, spread.strategy, _underlying(spread.underlying)]
+        known = self._filled[wall, spread.strategy, _underlying(spread.underlying)]
+        candidates = [filled for filled in known if filled.legs]
         if not candidates:
             raise RowError(
                 f"the legs of this {spread.strategy} have prices of their own, which stand in Account Trade History; "
                 "export the statement with that section"
             )
         best = max(candidates, key=lambda filled: (_same_price(filled, told), filled.legs[0].quantity == told.quantity))
-        candidates.remove(best)
+        known.remove(best)
         return best.legs
 
 
