@@ -9,7 +9,7 @@ BENCHMARKS := $(basename $(notdir $(wildcard benchmarks/*.py)))
 
 .PHONY: run test bench soak fmt lint setup lock
 run: setup
-	$(BIN)/tradesense serve
+	$(BIN)/tradesense serve --demo
 
 test: lint
 	$(BIN)/pytest --database both --cov

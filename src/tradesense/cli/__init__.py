@@ -10,7 +10,7 @@ def main() -> None:
 
 def build() -> Typer:
     """The commands and their options."""
-    from tradesense.cli import config, doctor, report, serve, user
+    from tradesense.cli import config, demo, doctor, importing, report, serve, user
 
     app = Typer(
         name="tradesense",
@@ -20,6 +20,8 @@ def build() -> Typer:
     )
     app.command()(serve.serve)
     app.command()(report.report)
+    app.command("import")(importing.import_files)
+    app.command()(demo.demo)
     app.command()(doctor.doctor)
     users = Typer(help="The users of this instance.", no_args_is_help=True)
     users.command()(user.create)

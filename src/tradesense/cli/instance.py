@@ -16,12 +16,15 @@ from tradesense.wiring import State, opened
 T = TypeVar("T")
 
 
-def run(work: Callable[[State], Awaitable[T]]) -> T:
-    """What `work` gives with everything opened; a refusal is printed and ends the command with 1."""
+def run(work: Callable[[State], Awaitable[T]], *, runs_imports: bool = False) -> T:
+    """What `work` gives with everything opened; a refusal is printed and ends the command with 1.
+
+    The queue of imports is left to the server unless the command `runs_imports` itself.
+    """
     settings = load()
 
     async def within() -> T:
-        async with opened(settings) as state:
+        async with opened(settings, runs_imports=runs_imports) as state:
             return await work(state)
 
     try:

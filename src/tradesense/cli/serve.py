@@ -14,11 +14,16 @@ def serve(
     host: Annotated[str | None, Option(help="The address to listen on; HOST, else 127.0.0.1.")] = None,
     port: Annotated[int | None, Option(help="The port to listen on; PORT, else 8000.", min=0, max=65535)] = None,
     workers: Annotated[int | None, Option(help="Processes that serve; WEB_CONCURRENCY, else 1.", min=1)] = None,
+    demo: Annotated[bool, Option("--demo", help="Create the demo account first, unless it is there.")] = False,
 ) -> None:
     """Serve the API; the database is created, or brought up to date, as the server starts."""
     from tradesense.cli.configuration import load
 
     settings = load(host=host, port=port, workers=workers)
+    if demo:
+        from tradesense.cli.demo import ensure_demo
+
+        ensure_demo()
     errors().print(f"TradeSense on {settings.public_url} (its API: {settings.public_url}/docs)", soft_wrap=True)
     run(settings)
 
