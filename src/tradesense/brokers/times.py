@@ -16,7 +16,6 @@ FIRST_YEAR: Final = 1970
 LAST_YEAR: Final = 2099
 _PIVOT: Final = 70
 _MONTHS_IN_YEAR: Final = 12
-_CACHED_DATES: Final = 4096
 _EXAMPLES: Final = 3
 _LONGEST: Final = 64
 _YEAR_DIGITS: Final = 4
@@ -54,7 +53,6 @@ _DATE: Final = (
     r"|(?P<year3>\d{4})[-/ ](?P<month3>[^\W\d_]{3,})[-/ ](?P<day3>\d{1,2})"
 )
 _WEEKDAY: Final = r"(?:[^\W\d_]{2,}\.?,\s*)?"
-_DATE_ONLY: Final = re.compile(_DATE)
 _WHOLE: Final = re.compile(
     rf"{_WEEKDAY}(?:{_DATE})(?:(?:\s*[T,;@]\s*|\s+(?:at |um |- )?)(?:{_TIME}|(?P<run>\d{{6}}))(?:{_ZONE}))?\s*"
 )
@@ -123,7 +121,7 @@ class OrderEvidence:
         why = (
             f"{self._column} has {', '.join(self._open)}, which may be month or day first"
             if not proven
-            else (f"{self._column} has dates with the month first and others with the day first")
+            else f"{self._column} has dates with the month first and others with the day first"
         )
         raise NeedsInput(Question("date_order", why, (DateOrder.MONTH_FIRST.value, DateOrder.DAY_FIRST.value)))
 
@@ -135,7 +133,6 @@ class TimeReader:
         self._order = order
         self._clock = clock
         self._day = day
-        self._dates: dict[str, str] = {}
         self._month_first = order is DateOrder.MONTH_FIRST
         self._day_first = order is DateOrder.DAY_FIRST
 
