@@ -8,6 +8,7 @@ from tradesense.db.generations import Claim, Write
 from tradesense.db.tables import ImportStatus
 from tradesense.domain.executions import order_key
 from tradesense.http.authentication import UserId
+from tradesense.http.versions import raise_data_version
 from tradesense.ingest.repository import places, queue, removal, staging
 from tradesense.ingest.repository.queue import ImportRecord
 from tradesense.ingest.repository.removal import Sourced
@@ -24,23 +25,20 @@ class Undoing:
         self._clock = clock
         self._changes = changes
 
-    async def undo(self, user_id: UserId, import_id: UUID) -> None:
-        """Delete an import, and with it all that no other import has told of; raises `ImportNotFound`, `AccountBusy`.
+    async def undo(self, user_id: UserId, import_id: UUID) -> int:
+        """Delete an import, and with it all that no other import has told of; gives the data's version.
 
-        One that is not done has left nothing that counts; a worker that runs it notices.
+        One that is not done has left nothing that counts; a worker that runs it notices. Raises `ImportNotFound`,
+        `AccountBusy`.
         """
-        record = await self._withdraw(user_id, import_id)
-        if record.status is ImportStatus.DONE:
-            await self._take_back(user_id, record)
-
-    async def _withdraw(self, user_id: UserId, import_id: UUID) -> ImportRecord:
         async with self._database.write() as connection:
             record = await queue.get_import(connection, user_id, import_id)
             if record.status is not ImportStatus.DONE:
                 await queue.mark_deleted(connection, import_id, self._clock.now())
-        return record
+                return await raise_data_version(connection, user_id)
+        return await self._take_back(user_id, record)
 
-    async def _take_back(self, user_id: UserId, record: ImportRecord) -> None:
+    async def _take_back(self, user_id: UserId, record: ImportRecord) -> int:
         async with self._database.read() as connection:
             accounts = [UUID(each) for each in record.accounts]
             there = [each for each in accounts if await places.find_account(connection, user_id, each)]
@@ -51,7 +49,7 @@ class Undoing:
         async with self._changes.to(user_id, there) as (change, tenure):
             for destination in change.destinations:
                 await take_back(self._database, change.write, destination, record.id)
-            await self._changes.publish(user_id, change, tenure, mark)
+            return await self._changes.publish(user_id, change, tenure, mark)
 
 
 async def take_back(database: Database, write: Write, destination: Destination, import_id: UUID) -> None:

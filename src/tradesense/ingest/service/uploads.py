@@ -7,16 +7,24 @@ from typing import Any
 from uuid import UUID
 
 from keel.clock import Clock
-from keel.errors import Conflict
+from keel.errors import Conflict, Invalid
 from keel.ids import uuid7
 from tradesense.accounts.service import AccountNotFound
 from tradesense.brokers import registry
+from tradesense.brokers.registry import UnknownBroker
 from tradesense.db.engine import Database, ReadConnection
 from tradesense.db.tables import ImportStatus
 from tradesense.http.authentication import UserId
 from tradesense.ingest.repository import places, queue
 from tradesense.ingest.repository.queue import ImportRecord
 from tradesense.ingest.service.files import KeptFiles, Read
+
+
+class BrokerUnknown(Invalid):
+    """No broker goes by this name."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, loc=("body", "broker"))
 
 
 class NothingToAnswer(Conflict):
@@ -47,7 +55,7 @@ class Imports:
         self._wake = wake
 
     async def upload(self, upload: Upload, read: Read) -> ImportRecord:
-        """Keep a file and queue its import; raises `FileTooLarge`, `AccountNotFound`, `UnknownBroker`."""
+        """Keep a file and queue its import; raises `FileTooLarge`, `AccountNotFound`, `BrokerUnknown`."""
         await check(self._database, upload)
         kept = await self._files.keep(read)
         import_id, now = uuid7(), self._clock.now()
@@ -98,9 +106,12 @@ class Imports:
 
 
 async def check(database: Database, upload: Upload) -> None:
-    """Raise `AccountNotFound` or `UnknownBroker` where an upload names what is not there."""
+    """Raise `AccountNotFound` or `BrokerUnknown` where an upload names what is not there."""
     if upload.broker is not None:
-        registry.find(upload.broker)
+        try:
+            registry.find(upload.broker)
+        except UnknownBroker as error:
+            raise BrokerUnknown(str(error)) from None
     if upload.account_id is not None:
         async with database.read() as connection:
             if await places.find_account(connection, upload.user_id, upload.account_id) is None:
