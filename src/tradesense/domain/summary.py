@@ -34,7 +34,10 @@ Value = Decimal | float | int | date | None
 
 
 class Terms(NamedTuple):
-    """What a summary takes beside the trades: capital by currency, initial risk by trade, the risk-free annual rate."""
+    """What a summary takes beside the trades: capital by currency, initial risk by trade, the risk-free annual rate.
+
+    Where there is no trade, the only capital counts; it may then stand under the empty name.
+    """
 
     capital: Mapping[str, Capital] = MappingProxyType({})
     initial_risk: Mapping[TradeId, Decimal] = MappingProxyType({})
@@ -86,8 +89,9 @@ def summarise(view: View, *, now: datetime, terms: Terms | None = None) -> Summa
         }
         mixed = dict.fromkeys((metric.key for metric in MONETARY), MIXED_CURRENCIES)
         return Summary(None, values | dict.fromkeys(mixed), reasons | mixed, parts)
-    currency = ledger.currency or (next(iter(terms.capital)) if len(terms.capital) == 1 else None)
-    capital = terms.capital.get(currency) if currency else None
+    only = next(iter(terms.capital)) if len(terms.capital) == 1 else ""
+    currency = ledger.currency or only or None
+    capital = terms.capital.get(currency or "")
     values, reasons = _merged(
         (values, reasons),
         _totals(ledger, capital),

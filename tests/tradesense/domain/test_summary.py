@@ -265,6 +265,9 @@ def test_an_account_without_trades_still_has_its_balance() -> None:
     found = summary([])
     assert found.currency == "USD"
     assert found["equity"] == 1000
+    unnamed = summary([], Terms(capital={"": Capital(Decimal(1000))}))
+    assert unnamed.currency is None
+    assert unnamed["equity"] == 1000
 
 
 def test_r_is_net_over_what_was_risked() -> None:
