@@ -31,8 +31,12 @@ async def test_an_instance_opens_again_on_what_another_left(settings: Settings) 
 
 
 async def test_a_command_may_leave_the_queue_to_others(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[object] = []
-    monkeypatch.setattr(ImportRunner, "start", lambda runner: started.append(runner))
+    started: list[ImportRunner] = []
+
+    def note(runner: ImportRunner) -> None:
+        started.append(runner)
+
+    monkeypatch.setattr(ImportRunner, "start", note)
     async with opened(settings, runs_imports=False):
         assert started == []
     async with opened(settings):
