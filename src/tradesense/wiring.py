@@ -21,6 +21,7 @@ from tradesense.ingest.service.changing import Changes
 from tradesense.ingest.service.files import KeptFiles
 from tradesense.ingest.service.manual import ManualExecutions
 from tradesense.ingest.service.opening import Opener
+from tradesense.ingest.service.previewing import Previews
 from tradesense.ingest.service.restoring import Restoring
 from tradesense.ingest.service.running import Equipment, Progress
 from tradesense.ingest.service.undoing import Undoing
@@ -31,7 +32,7 @@ from tradesense.portfolio.service import Portfolio
 from tradesense.security.repository import SqlSessionStore
 from tradesense.security.service import Admission, Logins, Passwords, Users
 from tradesense.settings import MEBIBYTE, Settings
-from tradesense.trades.service import TradeArchive
+from tradesense.trades.service import ManualEntry, TradeArchive
 
 TIDY_EVERY: Final = timedelta(hours=1)
 LEASE: Final = timedelta(seconds=30)
@@ -51,8 +52,9 @@ class State(TypedDict):
     portfolio: Portfolio
     accounts: Accounts
     imports: Imports
+    previews: Previews
     undoing: Undoing
-    executions: ManualExecutions
+    manual: ManualEntry
 
 
 def session_cookie(settings: Settings) -> SessionCookie:
@@ -109,8 +111,9 @@ async def opened(
             portfolio=Portfolio(database, analytics),
             accounts=accounts,
             imports=Imports(database, clock, files, runner.wake),
+            previews=Previews(database, files, opener, limits),
             undoing=Undoing(database, clock, changes),
-            executions=ManualExecutions(database, clock, changes),
+            manual=ManualEntry(accounts, ManualExecutions(database, clock, changes)),
         )
     finally:
         await tasks.close(timedelta(seconds=settings.shutdown_s))

@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, Query, Response
 from starlette.responses import StreamingResponse
 
+from tradesense.accounts.service import AccountNotFound
+from tradesense.db.generations import AccountBusy
 from tradesense.domain.filters import Result, Status
 from tradesense.domain.trades import Direction
 from tradesense.http.authentication import CurrentUser
@@ -19,20 +21,24 @@ from tradesense.http.problems import refusals
 from tradesense.http.state import provided
 from tradesense.http.types import Day
 from tradesense.http.versions import DataVersion, put_data_version
+from tradesense.ingest.service.manual import ExecutionNotFound
 from tradesense.journal.service import PlaybookUnknown, version_of
 from tradesense.trades import schemas
 from tradesense.trades.repository import ORDERS, ExecutionFilter, Sort, TradeFilter
-from tradesense.trades.schemas import ExecutionView, Symbol, TradeDetail, TradeEdit, TradeView
+from tradesense.trades.schemas import ExecutionView, NewExecution, Symbol, TradeDetail, TradeEdit, TradeView
 from tradesense.trades.service import (
     AnnotatedTrade,
-    ExecutionNotFound,
+    ManualEntry,
+    NumbersTooLong,
     Period,
+    SymbolUnknown,
     TradeArchive,
     TradeNotFound,
 )
 
 router = APIRouter()
 
+TheManual = Annotated[ManualEntry, Depends(provided("manual", ManualEntry))]
 TheArchive = Annotated[TradeArchive, Depends(provided("archive", TradeArchive))]
 Account = Annotated[UUID | None, Query(description="An account of mine.")]
 Of = Annotated[Symbol | None, Query(description="The symbol of an instrument.")]
@@ -162,6 +168,33 @@ async def list_executions(
     found = await archive.executions(user.user_id, wanted, paging.limit + 1, after)
     page = paging.page(found, lambda each: (each.at, each.id), [wanted])
     return Page(items=[ExecutionView.of(each) for each in page.items], next=page.next)
+
+
+@router.post(
+    "/executions",
+    tags=["executions"],
+    status_code=201,
+    responses=refusals(AccountNotFound, AccountBusy, SymbolUnknown, NumbersTooLong),
+)
+async def add_execution(
+    new: NewExecution, user: CurrentUser, manual: TheManual, archive: TheArchive, response: Response
+) -> ExecutionView:
+    """Enter a fill by hand; trades follow at once."""
+    execution, version = await manual.add(user.user_id, new.entry(), user.timezone)
+    response.headers["Location"] = f"/api/v1/executions/{execution}"
+    put_data_version(response, version)
+    return ExecutionView.of(await archive.execution(user.user_id, execution))
+
+
+@router.delete(
+    "/executions/{execution_id}",
+    tags=["executions"],
+    status_code=204,
+    responses=refusals(ExecutionNotFound, AccountBusy),
+)
+async def delete_execution(execution_id: UUID, user: CurrentUser, manual: TheManual, response: Response) -> None:
+    """Delete a fill, whoever told of it; trades follow at once."""
+    put_data_version(response, await manual.delete(user.user_id, execution_id))
 
 
 @router.get("/executions/{execution_id}", tags=["executions"], responses=refusals(ExecutionNotFound))

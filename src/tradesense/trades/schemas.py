@@ -5,16 +5,18 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
+from tradesense.accounts.repository import AccountId
 from tradesense.domain import money
 from tradesense.domain.executions import ExecutionKind, Side
 from tradesense.domain.instruments import AssetClass
 from tradesense.domain.trades import Direction
-from tradesense.http.types import Amount, Body, Currency, Money, PositiveAmount, Ratio, Text, Timestamp, View
+from tradesense.http.types import Amount, Body, Currency, Edit, Money, PositiveAmount, Ratio, Text, Timestamp, View
 from tradesense.journal.repository import Annotation
 from tradesense.journal.schemas import Label, Rating, annotations_view
 from tradesense.trades.repository import ExecutionRow, TradeRow
+from tradesense.trades.service import Entry
 
 Symbol = Annotated[
     str,
@@ -147,7 +149,7 @@ class TradeDetail(TradeView):
         return cls(**members(trade, annotation), fills=executions)
 
 
-class TradeEdit(Body):
+class TradeEdit(Edit):
     """What to write about a trade; what is left out stays, null takes it away."""
 
     notes: Text | None = None
@@ -158,17 +160,28 @@ class TradeEdit(Body):
     mistakes: list[Label] = Field(default=[], max_length=50, examples=[["chased the entry"]])
 
 
+def _not_negative(value: Decimal) -> Decimal:
+    if value < 0:
+        raise ValueError("a price must not be negative")
+    return value
+
+
 class NewExecution(Body):
     """A fill to enter by hand. Futures and options are known by their symbols, with their multipliers."""
 
     account_id: UUID
     symbol: Symbol
-    asset_class: AssetClass | None = None
+    asset_class: AssetClass | None = Field(default=None, description="Known by the symbol unless given, else a stock.")
     currency: Currency | None = Field(default=None, description="The account's unless given.")
     multiplier: PositiveAmount | None = Field(default=None, description="Money per point of price and unit.")
     side: Side
     quantity: PositiveAmount
-    price: Annotated[Amount, Field(examples=["28531.75"])]
-    commission: Amount = Decimal(0)
+    price: Annotated[Amount, AfterValidator(_not_negative)]
+    commission: Amount | None = Field(default=None, description="What the account's fee profile says unless given.")
     fees: Amount = Decimal(0)
     executed_at: Timestamp
+
+    def entry(self) -> Entry:
+        """The fill, for the service."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return Entry(**{**values, "account_id": AccountId(self.account_id)})

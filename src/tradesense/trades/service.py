@@ -3,14 +3,25 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from keel.errors import NotFound
+from keel.errors import Invalid, NotFound
+from tradesense.accounts.repository import Account, AccountId
+from tradesense.accounts.service import Accounts
+from tradesense.brokers.contract import Options
+from tradesense.brokers.instruments import Instruments
+from tradesense.brokers.tables import RowError
 from tradesense.db.engine import Database, ReadConnection
+from tradesense.domain import money
+from tradesense.domain.executions import Side
+from tradesense.domain.instruments import AssetClass, Instrument
+from tradesense.domain.matching import NotExact
 from tradesense.http.authentication import UserId
 from tradesense.http.paging import After
+from tradesense.ingest.service.manual import Entered, ExecutionNotFound, ManualExecutions
 from tradesense.journal.repository import Annotation
 from tradesense.journal.service import Anchor, Notebook
 from tradesense.trades import repository
@@ -31,13 +42,6 @@ class TradeNotFound(NotFound):
 
     def __init__(self) -> None:
         super().__init__("There is no such trade; a trade's id goes with the execution that opened it.")
-
-
-class ExecutionNotFound(NotFound):
-    """There is no such execution."""
-
-    def __init__(self) -> None:
-        super().__init__("There is no such execution.")
 
 
 class AnnotatedTrade(NamedTuple):
@@ -139,6 +143,91 @@ class TradeArchive:
         if found is None:
             raise ExecutionNotFound
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A fill as a person enters it: what is None is known from the symbol or from the account."""
+
+    account_id: AccountId
+    symbol: str
+    asset_class: AssetClass | None
+    currency: str | None
+    multiplier: Decimal | None
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    commission: Decimal | None
+    fees: Decimal
+    executed_at: datetime
+
+
+class SymbolUnknown(Invalid):
+    """The symbol names a contract whose multiplier is not known."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, loc=("body", "symbol"))
+
+
+class NumbersTooLong(Invalid):
+    """The book's numbers have too many digits to be added up exactly."""
+
+    def __init__(self) -> None:
+        super().__init__("With this fill the book cannot be added up exactly: use fewer digits.", loc=("body", "price"))
+
+
+class ManualEntry:
+    """Fills entered and deleted by hand."""
+
+    def __init__(self, accounts: Accounts, executions: ManualExecutions) -> None:
+        self._accounts = accounts
+        self._executions = executions
+
+    async def add(self, user: UserId, entry: Entry, zone: str) -> tuple[UUID, int]:
+        """Enter a fill; gives its id and the user's version.
+
+        Raises `SymbolUnknown`, `NumbersTooLong`, and what `Accounts.get` and `ManualExecutions.add` raise.
+        """
+        account = await self._accounts.get(user, entry.account_id)
+        entered = Entered(
+            _instrument(entry, account),
+            entry.side,
+            entry.quantity,
+            entry.price,
+            entry.executed_at,
+            _usual_commission(account, entry.quantity) if entry.commission is None else entry.commission,
+            entry.fees,
+            zone=zone,
+        )
+        try:
+            return await self._executions.add(user, account.id, entered)
+        except NotExact as error:
+            raise NumbersTooLong from error
+
+    async def delete(self, user: UserId, execution: UUID) -> int:
+        """Delete a fill; raises what `ManualExecutions.delete` raises."""
+        return await self._executions.delete(user, execution)
+
+
+def _instrument(entry: Entry, account: Account) -> Instrument:
+    options = Options(ZoneInfo("UTC"), currency=account.currency, multipliers=account.multipliers)
+    try:
+        return Instruments(options).named(
+            entry.symbol,
+            entry.executed_at.date(),
+            entry.currency,
+            asset_class=entry.asset_class,
+            multiplier=entry.multiplier,
+        )
+    except RowError as error:
+        raise SymbolUnknown(f"{error}.") from error
+
+
+def _usual_commission(account: Account, quantity: Decimal) -> Decimal:
+    """What the account's fee profile makes of a fill."""
+    fees = account.fees or {}
+    with money.exact():
+        return Decimal(fees.get("per_fill", "0")) + Decimal(fees.get("per_unit", "0")) * quantity
 
 
 async def _present(connection: ReadConnection, user: UserId, trade: UUID) -> TradeRow:

@@ -13,7 +13,7 @@ from tradesense.accounts.service import AccountNotFound
 from tradesense.db.tables import executions, trades
 from tradesense.domain.executions import Side
 from tradesense.domain.instruments import AssetClass, Instrument
-from tradesense.ingest.service.manual import Entered, NoSuchExecution
+from tradesense.ingest.service.manual import Entered, ExecutionNotFound
 
 AAPL = Instrument("AAPL", AssetClass.STOCK, "USD", "AAPL")
 
@@ -46,7 +46,7 @@ async def test_deleting_an_execution_rematches_its_book_and_keeps_it_for_a_while
     assert await world.totals() == (1, 1, Decimal(0))
     assert [row[0] for row in await world.rows(executions)] == [kept]
     assert await world.hidden() == 1
-    with pytest.raises(NoSuchExecution):
+    with pytest.raises(ExecutionNotFound):
         await world.manual.delete(world.user, gone)
 
 
@@ -73,5 +73,5 @@ async def test_two_at_once_wait_for_each_other(world: World) -> None:
 async def test_what_is_not_there_is_refused(world: World) -> None:
     with pytest.raises(AccountNotFound):
         await world.manual.add(world.user, uuid7(), _entered(Side.BUY, 10, "100"))
-    with pytest.raises(NoSuchExecution):
+    with pytest.raises(ExecutionNotFound):
         await world.manual.delete(world.user, uuid7())

@@ -25,7 +25,7 @@ BY_HAND = "manual"
 """The broker and the format of what no file told of."""
 
 
-class NoSuchExecution(NotFound):
+class ExecutionNotFound(NotFound):
     """There is no such execution."""
 
     def __init__(self) -> None:
@@ -106,12 +106,12 @@ class ManualExecutions:
     async def delete(self, user_id: UserId, execution: UUID) -> int:
         """Delete an execution, whoever told of it; gives the data's version.
 
-        It is kept for 30 days. Importing its file again brings it back. Raises `NoSuchExecution`, `AccountBusy`.
+        It is kept for 30 days. Importing its file again brings it back. Raises `ExecutionNotFound`, `AccountBusy`.
         """
         async with self._database.read() as connection:
             found = await staging.find_execution(connection, user_id, execution)
         if found is None:
-            raise NoSuchExecution
+            raise ExecutionNotFound
         async with self._changes.to(user_id, [found.account_id]) as (change, tenure):
             (destination,) = change.destinations
             claim = destination.claim
