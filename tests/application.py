@@ -23,6 +23,14 @@ ORIGIN: Final = "http://localhost:8000"
 PASSWORD: Final = "correct horse battery staple"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--schemathesis-examples",
+        type=int,
+        help="how many requests of each kind each operation gets from schemathesis, drawn anew",
+    )
+
+
 class Hands:
     """A clock that goes only when it is told to."""
 

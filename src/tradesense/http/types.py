@@ -26,6 +26,7 @@ LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 _EXACT_FLOAT_DIGITS: Final = 15
 _AMOUNT: Final = rf"^-?[0-9]{{1,16}}(\.[0-9]{{1,{money.MAX_DECIMALS}}})?$"
 _PLAIN: Final = re.compile(_AMOUNT)
+_ISO: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class Body(BaseModel):
@@ -126,6 +127,13 @@ Money = Annotated[
 """An exact decimal that goes out, as a string without an exponent: money, a price, a quantity."""
 
 
+def _written_out(value: Any) -> Any:  # noqa: ANN401 - whatever JSON has
+    """Refuse what pydantic takes for seconds since 1970."""
+    if isinstance(value, int | float) or (isinstance(value, str) and not _ISO.match(value)):
+        raise ValueError("the date must be written as in 2026-03-05")
+    return value
+
+
 def _sane_time(value: datetime) -> datetime:
     if not EARLIEST <= value < LATEST:
         raise ValueError(f"the time must lie from {EARLIEST.year} to {LATEST.year - 1}")
@@ -134,6 +142,7 @@ def _sane_time(value: datetime) -> datetime:
 
 Timestamp = Annotated[
     AwareDatetime,
+    BeforeValidator(_written_out),
     AfterValidator(_sane_time),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-03-05T14:30:00Z"]}),
 ]
@@ -141,6 +150,7 @@ Timestamp = Annotated[
 
 Day = Annotated[
     date,
+    BeforeValidator(_written_out),
     Field(ge=EARLIEST.date(), lt=LATEST.date()),
     WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-03-05"]}),
 ]
