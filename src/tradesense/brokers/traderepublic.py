@@ -209,12 +209,12 @@ class Pytr(LocalisedFormat, TableFormat):
 
 
 def _pytr_money(row: Row, words: str, currency: str) -> Outcome:
-    amount = loose_amount(row, "value")
+    amount, why = loose_amount(row, "value"), why_moved(words, _OWN_WORDS)
+    if row.has("isin") and find_loose(row, "shares") and why is CashKind.OTHER:
+        raise row.error("type", f"{row.text('type')!r} changes a position in a way that is not known: add it by hand")
     if not amount:
         return Ignored(row.line, NO_AMOUNT)
-    if row.has("isin") and find_loose(row, "shares") and why_moved(words, _OWN_WORDS) is CashKind.OTHER:
-        raise row.error("type", f"{row.text('type')!r} changes a position in a way that is not known: add it by hand")
-    why = signed(why_moved(words, _OWN_WORDS), amount)
+    why = signed(why, amount)
     return cash(row, why, amount, currency, row.moment("at"), description=row.text("note"), told=row.text("isin"))
 
 
