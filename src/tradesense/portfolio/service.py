@@ -11,6 +11,7 @@ from tradesense.analytics.service.studies import Question, Study
 from tradesense.db.engine import Database
 from tradesense.domain.days import Day, View, on_day
 from tradesense.domain.money import ZERO
+from tradesense.domain.summary import Summary
 from tradesense.http.authentication import Principal, UserId
 from tradesense.http.paging import After
 from tradesense.portfolio import repository
@@ -56,28 +57,28 @@ class Portfolio:
 
 def glance(study: Study, currency: str) -> Json:
     """The portfolio at a glance; work for a thread. `currency` is the user's."""
-    summary = summarised(study).as_json()
+    summary = summarised(study)
     today = study.now.astimezone(study.view.zone).date()
     parts = study.ledger.by_currency()
-    days = {name: on_day(View(part, study.view.zone), today) for name, part in parts.items()}
+    days = {name: on_day(View(parts.get(name, study.ledger), study.view.zone), today) for name in summary.by_currency}
     return {
         "currency": study.currency if study.currency or study.is_mixed else currency,
         "currencies": study.ledger.currencies,
         **_figures(summary),
         "today": _together(today, [*days.values()]),
         "by_currency": {
-            name: {"currency": name, **_figures(summary["by_currency"][name]), "today": day.as_json()}
-            for name, day in days.items()
+            name: {"currency": name, **_figures(part), "today": days[name].as_json()}
+            for name, part in summary.by_currency.items()
         },
         "as_of": study.now,
         "version": study.version,
     }
 
 
-def _figures(summary: Json) -> Json:
-    reasons = {key: why for key, why in summary["reasons"].items() if key in KEYS}
-    figures = {key: summary[key] for key in KEYS}
-    return {**figures, "open_positions": summary["open_trades"], "reasons": reasons}
+def _figures(summary: Summary) -> Json:
+    flat = summary.flat()
+    reasons = {key: why for key, why in flat["reasons"].items() if key in KEYS}
+    return {**{key: flat[key] for key in KEYS}, "open_positions": flat["open_trades"], "reasons": reasons}
 
 
 def _together(today: date, days: Sequence[Day]) -> Json:

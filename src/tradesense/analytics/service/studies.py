@@ -47,7 +47,7 @@ class Study:
     """What an answer is worked out from: the trades in question as seen from the user's zone, and what goes with them.
 
     `currency` is None where there are several, or none to tell. `capital` is that of each currency at the start of the
-    period, where it is known; under the empty name that of accounts without a trade.
+    period, where it is known.
     """
 
     view: View
@@ -71,7 +71,7 @@ class Study:
     @property
     def only_capital(self) -> Capital | None:
         """The capital of the only currency."""
-        return self.capital.get("".join(self.ledger.currencies))
+        return self.capital.get(self.currency or "")
 
 
 def study(read: Read, question: Question, zone: ZoneInfo, now: datetime) -> Study:
@@ -83,12 +83,13 @@ def study(read: Read, question: Question, zone: ZoneInfo, now: datetime) -> Stud
         trades=_labelled(read.labels, question),
     )
     ever = select(read.segments.ledger(), named, zone)
-    capital = _capital(read, ever, question.last, zone)
+    capital = _capital(read, ever, question, zone)
     if question.first is not None:
         parts = ever.by_currency()
         capital = {name: each.at(question.first, parts.get(name, ever), zone) for name, each in capital.items()}
     view = View(select(ever, Filter(first=question.first, last=question.last), zone), zone)
-    currency = _currency(read.accounts, view.ledger, question)
+    told = view.ledger.currencies or capital or {account.currency for account in read.accounts}
+    currency = question.books.currency or _only(told)
     return Study(view, currency, capital, read.accounts, read.labels, read.version, now)
 
 
@@ -103,10 +104,11 @@ def _labelled(labels: Labels, question: Question) -> set[TradeId] | None:
     return found
 
 
-def _capital(read: Read, ledger: Ledger, last: date | None, zone: ZoneInfo) -> dict[str, Capital]:
+def _capital(read: Read, ledger: Ledger, question: Question, zone: ZoneInfo) -> dict[str, Capital]:
     """The capital of each currency: the balances with which its accounts started, and what was paid in and out.
 
-    It is unknown where an account trades in the currency that is kept in another, or has no starting balance.
+    It is unknown where an account trades in the currency that is kept in another, or has no starting balance. Where
+    there are no trades it is that of each currency that accounts are kept in.
     """
     known = {str(account.id): account for account in read.accounts if account.starting_balance is not None}
     unknown = {
@@ -114,15 +116,13 @@ def _capital(read: Read, ledger: Ledger, last: date | None, zone: ZoneInfo) -> d
         for book in ledger.books
         if book.account not in known or known[book.account].currency != book.currency
     }
-    capital = {
-        currency: _balance(known.values(), read.flows, currency, last, zone)
-        for currency in ledger.currencies
+    asked = question.books.currency
+    kept = {account.currency for account in known.values() if asked in {None, account.currency}}
+    return {
+        currency: _balance(known.values(), read.flows, currency, question.last, zone)
+        for currency in ledger.currencies or kept
         if currency not in unknown
     }
-    kept = {account.currency for account in known.values()}
-    if not ledger.currencies and len(kept) == 1:
-        capital[""] = _balance(known.values(), read.flows, kept.pop(), last, zone)
-    return capital
 
 
 def _balance(
@@ -138,8 +138,5 @@ def _balance(
     return Capital(starting, dict(paid))
 
 
-def _currency(accounts: Sequence[Account], ledger: Ledger, question: Question) -> str | None:
-    if ledger.currencies:
-        return ledger.currencies[0] if len(ledger.currencies) == 1 else None
-    kept = {account.currency for account in accounts}
-    return question.books.currency or (kept.pop() if len(kept) == 1 else None)
+def _only(names: Collection[str]) -> str | None:
+    return next(iter(names)) if len(names) == 1 else None
