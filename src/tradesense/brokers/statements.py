@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from tradesense.brokers.amounts import in_utc
 from tradesense.brokers.contract import Match, Options, Outcome
@@ -11,7 +11,7 @@ from tradesense.brokers.formats import Context, HeaderFormat
 from tradesense.brokers.tables import Row, Table, open_table
 
 Reader = Callable[[Row], Outcome]
-_SURE = 0.9
+_SURE: Final = 0.9
 
 
 class StatementFormat(HeaderFormat):
