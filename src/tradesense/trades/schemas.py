@@ -12,7 +12,19 @@ from tradesense.domain import money
 from tradesense.domain.executions import ExecutionKind, Side
 from tradesense.domain.instruments import AssetClass
 from tradesense.domain.trades import Direction
-from tradesense.http.types import Amount, Body, Currency, Edit, Money, PositiveAmount, Ratio, Text, Timestamp, View
+from tradesense.http.types import (
+    Amount,
+    Body,
+    Currency,
+    Edit,
+    Line,
+    Money,
+    PositiveAmount,
+    Ratio,
+    Text,
+    Timestamp,
+    View,
+)
 from tradesense.journal.repository import Annotation
 from tradesense.journal.schemas import Label, Rating, annotations_view
 from tradesense.trades.repository import ExecutionRow, TradeRow
@@ -154,7 +166,9 @@ class TradeEdit(Edit):
 
     notes: Text | None = None
     tags: list[Label] = Field(default=[], max_length=50, examples=[["A+ setup"]])
-    playbook: UUID | Symbol | None = Field(default=None, description="The id or the name of a playbook of yours.")
+    playbook: UUID | Line | None = Field(
+        default=None, description="The id or the name of a playbook of yours.", union_mode="left_to_right"
+    )
     rating: Rating | None = None
     initial_risk: PositiveAmount | None = Field(default=None, description="The money at risk at entry, which is 1 R.")
     mistakes: list[Label] = Field(default=[], max_length=50, examples=[["chased the entry"]])
