@@ -1,6 +1,11 @@
 """The command line: one module per command, each of which imports what it needs when it is called."""
 
-from typer import Typer
+from collections.abc import Callable
+from typing import Annotated
+
+from typer import Exit, Option, Typer
+
+from tradesense.cli.terminal import output
 
 
 def main() -> None:
@@ -12,24 +17,36 @@ def build() -> Typer:
     """The commands and their options."""
     from tradesense.cli import config, demo, doctor, importing, report, serve, user
 
-    app = Typer(
-        name="tradesense",
-        help="From a broker's file to trades, statistics and insight.",
-        no_args_is_help=True,
-        pretty_exceptions_enable=False,
-    )
+    app = Typer(name="tradesense", no_args_is_help=True, pretty_exceptions_enable=False)
+    app.callback()(tradesense)
     app.command()(serve.serve)
     app.command()(report.report)
     app.command("import")(importing.import_files)
     app.command()(demo.demo)
     app.command()(doctor.doctor)
-    users = Typer(help="The users of this instance.", no_args_is_help=True)
-    users.command()(user.create)
-    users.command()(user.promote)
-    users.command()(user.disable)
-    app.add_typer(users, name="user")
-    configuration = Typer(help="What the program would run with.", no_args_is_help=True)
-    configuration.command()(config.check)
-    configuration.command()(config.show)
-    app.add_typer(configuration, name="config")
+    app.add_typer(_group("The users of this instance.", user.create, user.promote, user.disable), name="user")
+    app.add_typer(_group("What the program would run with.", config.check, config.show), name="config")
     return app
+
+
+def _group(about: str, *commands: Callable[..., None]) -> Typer:
+    group = Typer(help=about, no_args_is_help=True)
+    for command in commands:
+        group.command()(command)
+    return group
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        output().print(version("tradesense"), highlight=False)
+        raise Exit
+
+
+def tradesense(
+    _version: Annotated[
+        bool, Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """From a broker's file to trades, statistics and insight."""

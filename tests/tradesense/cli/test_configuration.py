@@ -1,5 +1,7 @@
 """`tradesense config` and `tradesense doctor`."""
 
+from importlib.metadata import version
+
 from tests.tradesense.cli.conftest import Run
 
 
@@ -51,3 +53,7 @@ def test_help_names_every_command_and_starts_none(run_command: Run) -> None:
     assert ran.code == 0
     for command in ("serve", "report", "doctor", "user", "config"):
         assert command in ran.out
+
+
+def test_the_version_is_that_of_the_package(run: Run) -> None:
+    assert run("--version").out.strip() == version("tradesense")
