@@ -110,9 +110,9 @@ Serve = Callable[..., Awaitable[Served]]
 
 
 @pytest.fixture
-def settings(database_url: str, tmp_path: Path) -> Settings:
-    """Settings on an empty database of the test's own."""
-    return Settings.load({}, database_url=database_url, data_dir=tmp_path)
+def settings(migrated_url: str, tmp_path: Path) -> Settings:
+    """Settings on a migrated database of the test's own."""
+    return Settings.load({}, database_url=migrated_url, data_dir=tmp_path)
 
 
 @pytest.fixture
