@@ -5,6 +5,7 @@ import gc
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -29,7 +30,7 @@ def watched_loop(longest_ms: float = LONGEST_MS) -> Iterator[None]:
         finally:
             took_ms = (time.thread_time() - began) * 1000
             if took_ms > longest_ms:
-                held.append(f"{took_ms:.0f} ms: {handle!r}")
+                held.append(f"{took_ms:.0f} ms: {_told(handle)}")
 
     gc.collect()
     gc.disable()
@@ -41,3 +42,12 @@ def watched_loop(longest_ms: float = LONGEST_MS) -> Iterator[None]:
             gc.enable()
     if held:
         pytest.fail("the event loop was held by " + "; ".join(held))
+
+
+def _told(handle: asyncio.Handle) -> str:
+    """Which callback it was; of a task, where it stands now."""
+    task = getattr(handle._callback, "__self__", None)  # type: ignore[attr-defined]
+    if not isinstance(task, asyncio.Task):
+        return repr(handle)
+    frames = [f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}" for frame in task.get_stack()]
+    return f"{task.get_name()}, {task.get_coro()!r}, now at {' > '.join(frames) or 'its end'}"
