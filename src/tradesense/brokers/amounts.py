@@ -25,11 +25,15 @@ _SUBUNITS: Final = MappingProxyType(
     {"GBX": "GBP", "GBp": "GBP", "GBPX": "GBP", "ZAC": "ZAR", "ZAc": "ZAR", "ILA": "ILS"}
 )
 _HALF: Final = Decimal("0.5")
+_PLAIN: Final = re.compile(r"-?[0-9]{1,14}(?:\.(?:[0-9]{1,2}|[0-9]{4,11}))?").fullmatch
+"""A number that reads in one way: no separator of thousands leaves that many decimals."""
 
 
 def loose_number(row: Row, name: str) -> Decimal:
     """The cell's number in its own style where it proves one, else in the column's: for files that mix two styles."""
     cell = row.text(name)
+    if _PLAIN(cell):
+        return Decimal(cell)
     proof = evidence(cell)
     if proof is None:
         return row.number(name)

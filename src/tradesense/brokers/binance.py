@@ -153,7 +153,8 @@ def _figure(row: Row, name: str, pair: Pair) -> tuple[Decimal, str]:
     if found is None:
         raise row.error(name, f"{row.text(name)!r} is no figure with a coin")
     try:
-        value = parse_number(found["figure"], evidence(found["figure"]) or NumberStyle.POINT)
+        style = evidence(found["figure"]) if "," in found["figure"] else None
+        value = parse_number(found["figure"], style or NumberStyle.POINT)
     except NotANumber as error:
         raise row.error(name, str(error)) from error
     return value, coin or found["coin"] or ""
