@@ -140,10 +140,14 @@ def test_a_direction_that_is_none_has_failed(rewritten: Rewrite) -> None:
         assert reading.errors[0].message == "long or short is missing"
 
 
-def test_ninjatrader_dates_are_asked_for_where_the_column_does_not_tell() -> None:
-    one = case("ninjatrader/grid")
+def test_ninjatrader_dates_are_asked_for_where_neither_the_column_nor_a_loss_tells(rewritten: Rewrite) -> None:
     with pytest.raises(NeedsInput, match="date_order: Entry time has 2/3/2026"):
-        registry.read_file(Document.open(one.path), None, NEW_YORK)
+        rewritten("ninjatrader/grid", ("($12.28)", "-$12.28"), options=NEW_YORK)
+
+
+def test_a_ninjatrader_loss_in_american_brackets_tells_that_the_month_comes_first(rewritten: Rewrite) -> None:
+    with rewritten("ninjatrader/grid", options=NEW_YORK) as reading:
+        assert next(iter(reading.fills())).fill.wall.isoformat() == "2026-02-03T09:30:05"
 
 
 def test_ninjatrader_shows_the_fees_of_several_parties(rewritten: Rewrite) -> None:

@@ -1,20 +1,26 @@
 """NinjaTrader 8: the trades grid, one row per round trip, and the executions grid, one row per fill.
 
-The platform writes dates and numbers as the computer is set, so neither has a documented order or style.
+The platform writes dates and numbers as the computer is set, so neither has a documented order or style. It runs on
+the .NET Framework, where a loss is written `($75.90)` by the American setting alone: such a grid's dates are
+month first. Others with a dollar sign write `-$75.90` (Microsoft, `NumberFormatInfo.CurrencyNegativePattern` 0).
 """
 
+import re
+from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Final
 
-from tradesense.brokers.contract import Identity, Imported, Outcome
+from tradesense.brokers.contract import DateOrder, Identity, Imported, Options, Outcome
+from tradesense.brokers.documents import Document
 from tradesense.brokers.fills import Leg, direction_of, fill, round_trip, side_of
 from tradesense.brokers.formats import Context, TableFormat
-from tradesense.brokers.tables import Layout, Row, number, text, time
+from tradesense.brokers.tables import Layout, Row, number, open_table, text, time
 from tradesense.domain.contracts import contract
 from tradesense.domain.instruments import Instrument
 from tradesense.domain.money import exact
 
+_AMERICAN_LOSS: Final = re.compile(r"\s*\(\$[0-9,]+\.[0-9]{2}\)\s*")
 _FEES: Final = ("clearing_fee", "exchange_fee", "ip_fee", "nfa_fee")
 
 
@@ -27,17 +33,13 @@ def _instrument(row: Row, context: Context, on: date) -> Instrument:
     return context.instruments.named(name, on)
 
 
-class Grid(TableFormat):
-    """The trades grid. Its profit is before or after costs, as the grid is set, or in points or per cent."""
-
-    broker = "ninjatrader"
-    name = "grid"
-    layout = Layout(
+def _grid(order: DateOrder | None) -> Layout:
+    return Layout(
         text("instrument", "instrument"),
         text("direction", "market pos.", "market position"),
         number("quantity", "qty", "quantity"),
-        time("entered_at", "entry time"),
-        time("left_at", "exit time"),
+        time("entered_at", "entry time", order=order),
+        time("left_at", "exit time", order=order),
         number("entry_price", "entry price"),
         number("exit_price", "exit price"),
         text("account", "account", optional=True),
@@ -48,7 +50,25 @@ class Grid(TableFormat):
         number("ip_fee", "ip fee", optional=True),
         number("nfa_fee", "nfa fee", optional=True),
     )
+
+
+def _is_american(document: Document) -> bool:
+    return any(_AMERICAN_LOSS.fullmatch(cell) for _, cells in document.rows() for cell in cells)
+
+
+class Grid(TableFormat):
+    """The trades grid. Its profit is before or after costs, as the grid is set, or in points or per cent."""
+
+    broker = "ninjatrader"
+    name = "grid"
+    layout = _grid(None)
     telling = ("Market pos.", "Entry time", "Exit time", "Entry price", "Exit price")
+
+    def read(self, document: Document, options: Options) -> Iterator[Outcome]:
+        """Read the grid, its dates in the order that goes with how it writes money."""
+        layout = _grid(DateOrder.MONTH_FIRST) if _is_american(document) else self.layout
+        context = Context.of(options)
+        return open_table(document, layout, options).outcomes(lambda row: self.outcome(row, context), document)
 
     def outcome(self, row: Row, context: Context) -> Outcome:
         """Two fills."""
