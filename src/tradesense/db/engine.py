@@ -3,8 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from threading import Thread
 from typing import Any, Final, NewType
+from weakref import WeakSet
 
+import aiosqlite
+from anyio import to_thread
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -26,6 +30,8 @@ _PRAGMAS: Final = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA temp_store = MEMORY",
 )
+_STATEMENT_S: Final = 10.0
+"""How long closing waits for a statement that nobody waits for any more."""
 
 
 def database_url(text: str) -> URL:
@@ -49,9 +55,10 @@ class Database:
 
     def __init__(self, url: str | URL, *, pool_size: int = 5) -> None:
         self.url = database_url(url) if isinstance(url, str) else url
+        self._threads = _Threads()
         if self.url.get_backend_name() == "sqlite":
-            self._reader = _sqlite(self.url, "BEGIN", pool_size, "PRAGMA query_only = ON")
-            self._writer = _sqlite(self.url, "BEGIN IMMEDIATE", 1, "PRAGMA cache_size = -16384")
+            self._reader = _sqlite(self.url, self._threads, "BEGIN", pool_size, "PRAGMA query_only = ON")
+            self._writer = _sqlite(self.url, self._threads, "BEGIN IMMEDIATE", 1, "PRAGMA cache_size = -16384")
             self._turn: AbstractAsyncContextManager[Any] = asyncio.Lock()
         else:
             self._writer = create_async_engine(self.url, pool_size=pool_size, max_overflow=pool_size)
@@ -79,10 +86,36 @@ class Database:
         """Close every connection."""
         await self._reader.dispose()
         await self._writer.dispose()
+        await self._threads.end()
 
 
-def _sqlite(url: URL, begin: str, pool_size: int, *pragmas: str) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=pool_size, max_overflow=0)
+class _Threads:
+    """The threads of aiosqlite's connections.
+
+    One whose task was cancelled goes on until its statement is done, and then reports to the event loop, which must
+    still be there.
+    """
+
+    def __init__(self) -> None:
+        self._running = WeakSet[Thread]()
+
+    async def connect(self, *args: Any, **kwargs: Any) -> aiosqlite.Connection:  # noqa: ANN401 - the driver's own
+        connection = aiosqlite.connect(*args, **kwargs)
+        thread = connection._thread  # noqa: SLF001 - as SQLAlchemy does, to make a daemon of it
+        thread.daemon = True
+        self._running.add(thread)
+        return await connection
+
+    async def end(self) -> None:
+        """Wait for those that were told to end."""
+        for thread in list(self._running):
+            await to_thread.run_sync(thread.join, _STATEMENT_S)
+
+
+def _sqlite(url: URL, threads: _Threads, begin: str, pool_size: int, *pragmas: str) -> AsyncEngine:
+    engine = create_async_engine(
+        url, pool_size=pool_size, max_overflow=0, connect_args={"async_creator_fn": threads.connect}
+    )
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own
