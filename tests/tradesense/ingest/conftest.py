@@ -132,11 +132,15 @@ class World:
         return count
 
 
-@pytest.fixture
-async def world(database: Database, tmp_path: Path) -> AsyncIterator[World]:
+async def new_user(database: Database) -> UserId:
     user = UserId(uuid7())
     async with database.write() as connection:
-        row = {"id": user, "email": "a@example.org", "password_hash": "x", "created_at": SystemClock().now()}
+        row = {"id": user, "email": f"{user}@example.org", "password_hash": "x", "created_at": SystemClock().now()}
         await connection.execute(insert(users).values(row))
+    return user
+
+
+@pytest.fixture
+async def world(database: Database, tmp_path: Path) -> AsyncIterator[World]:
     async with Tasks() as tasks:
-        yield World(database, tmp_path, user, tasks)
+        yield World(database, tmp_path, await new_user(database), tasks)

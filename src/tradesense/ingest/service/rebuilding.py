@@ -10,7 +10,7 @@ from typing import Any, Final
 from tradesense.db.bulk import Batch
 from tradesense.db.generations import Claim, Write
 from tradesense.domain.executions import Execution
-from tradesense.domain.matching import Unmatched, match, segments
+from tradesense.domain.matching import SEGMENT_EXECUTIONS, Unmatched, match, segments
 from tradesense.domain.money import exact
 from tradesense.domain.packing import pack
 from tradesense.domain.trades import Trade
@@ -69,7 +69,7 @@ class Rebuild:
                 method=self._account.method,
                 unmatched=partial(self._note, book_id),
             )
-            for number, segment in enumerate(segments(matched), start=ordinal):
+            for number, segment in enumerate(segments(matched, SEGMENT_EXECUTIONS), start=ordinal):
                 self._add(book_id, number, segment)
                 observe(book_id, segment)
 
