@@ -198,8 +198,3 @@ def test_a_stated_profit_that_the_fills_do_not_give_is_a_warning_that_names_both
     (warning,) = run("report", path, "--json", "--timezone", "UTC").json["warnings"]
     assert "400" in warning
     assert "-400" in warning
-
-
-def test_what_cannot_be_closed_is_a_warning(run: Run, broker_samples: Path) -> None:
-    ran = run("report", broker_samples / "thinkorswim" / "account-statement.csv", "--json", "--timezone", "UTC")
-    assert ran.code == 0
