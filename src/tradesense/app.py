@@ -18,6 +18,7 @@ from tradesense.http import openapi, problems, reference
 from tradesense.http.bodies import BodyLimits, Limits
 from tradesense.http.idempotency import Idempotency
 from tradesense.http.middleware import RequestIds, SecurityHeaders, UnexpectedErrors
+from tradesense.ingest.endpoints import router as imports
 from tradesense.journal.endpoints import router as journal
 from tradesense.portfolio.endpoints import router as portfolio
 from tradesense.security.endpoints import router as security
@@ -55,7 +56,7 @@ def create_app(settings: Settings, opening: wiring.Opening = wiring.opened) -> F
 
 def _api() -> APIRouter:
     api = APIRouter()
-    for slice_ in (security, accounts, trades, journal, portfolio, analytics):
+    for slice_ in (security, accounts, imports, trades, journal, portfolio, analytics):
         api.include_router(slice_)
     return api
 

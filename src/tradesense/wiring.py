@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, TypedDict
 
@@ -12,7 +13,7 @@ from keel.sessions.contract import Lifetimes
 from keel.tasks import Tasks
 from tradesense.accounts.service import Accounts
 from tradesense.analytics.service.asking import Analytics
-from tradesense.brokers.documents import Limits as DocumentLimits
+from tradesense.brokers.documents import Limits
 from tradesense.db.engine import Database
 from tradesense.db.migrations import migrate
 from tradesense.http.authentication import Authentication, SessionCookie, TrustedOrigins
@@ -39,27 +40,41 @@ LEASE: Final = timedelta(seconds=30)
 """How long a claim on an account or an import outlives the process that made it."""
 
 
-class State(TypedDict):
-    """What requests can ask for; `tradesense.http.state.provided` finds it by name."""
+class SecurityState(TypedDict):
+    """Who asks, and what they were answered before."""
 
     authentication: Authentication
     remembered: RememberedAnswers
     users: Users
     logins: Logins
-    notebook: Notebook
-    archive: TradeArchive
-    analytics: Analytics
-    portfolio: Portfolio
+
+
+class TradingState(TypedDict):
+    """What users have: their accounts, files, trades, and what is made of them."""
+
     accounts: Accounts
     imports: Imports
     previews: Previews
     undoing: Undoing
     manual: ManualEntry
+    archive: TradeArchive
+    notebook: Notebook
+    analytics: Analytics
+    portfolio: Portfolio
 
 
-def session_cookie(settings: Settings) -> SessionCookie:
-    """The cookie that this instance's sessions live in."""
-    return SessionCookie(https=settings.is_https, lifetime=settings.session_lifetime)
+class State(SecurityState, TradingState):
+    """What requests can ask for; `tradesense.http.state.provided` finds it by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What everything else stands on."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    tasks: Tasks
 
 
 @asynccontextmanager
@@ -69,59 +84,73 @@ async def opened(
     """Everything there is, built from the settings and closed in the end; the command line uses it, too.
 
     `clock` and `passwords` are for tests: hands to turn, and hashes that cost little. A command that imports nothing
-    leaves the queue of imports to others: `runs_imports=False`.
+    leaves the queue of imports to others: `runs_imports=False`. A running import is given `settings.shutdown_s` to
+    finish before it is handed back.
     """
-    clock = clock or SystemClock()
-    passwords = passwords or Passwords()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    database = Database(settings.database)
+    ground = _Ground(settings, clock or SystemClock(), Database(settings.database), Tasks())
+    try:
+        await migrate(ground.database)
+        security = _security(ground, passwords or Passwords())
+        trading = _trading(ground, runs_imports=runs_imports)
+        yield {**security, **trading}
+    finally:
+        await ground.tasks.close(timedelta(seconds=settings.shutdown_s))
+        await ground.database.close()
+
+
+def _security(ground: _Ground, passwords: Passwords) -> SecurityState:
+    settings, clock, database = ground.settings, ground.clock, ground.database
     lifetimes = Lifetimes(idle=settings.session_idle, absolute=settings.session_lifetime)
     sessions = SqlSessionStore(database, clock, lifetimes)
     admission = Admission(settings.registration == "open", settings.timezone, settings.currency)
     users = Users(database, clock, passwords, sessions, admission)
     logins = Logins(database, clock, passwords, sessions, users, lifetimes)
     remembered = RememberedAnswers(database, clock)
-    notebook = Notebook(database, clock)
-    analytics = Analytics(database, clock, notebook)
     origins = TrustedOrigins(frozenset({settings.public_url, *settings.cors_origins}))
-    tasks = Tasks()
-    limits = DocumentLimits(settings.max_upload_mb * MEBIBYTE, settings.max_rows)
+    ground.tasks.every(TIDY_EVERY, "forgetting answers", remembered.forget_expired)
+    ground.tasks.every(TIDY_EVERY, "forgetting sessions", sessions.forget_expired)
+    return {
+        "authentication": Authentication(logins.identify, session_cookie(settings), origins),
+        "remembered": remembered,
+        "users": users,
+        "logins": logins,
+    }
+
+
+def _trading(ground: _Ground, *, runs_imports: bool) -> TradingState:
+    settings, clock, database = ground.settings, ground.clock, ground.database
+    limits = Limits(settings.max_upload_mb * MEBIBYTE, settings.max_rows)
     files = KeptFiles(settings.data_dir / "files", limits.file_bytes)
     opener = Opener(database, limits)
-    runner = ImportRunner(Equipment(database, clock, files, opener, LEASE, _unobserved), tasks)
     changes = Changes(database, clock, LEASE)
-    restoring = Restoring(database, files, opener, changes)
-    accounts = Accounts(database, clock, restoring.rebuild)
-
-    try:
-        await migrate(database)
-        tasks.every(TIDY_EVERY, "forgetting answers", remembered.forget_expired)
-        tasks.every(TIDY_EVERY, "forgetting sessions", sessions.forget_expired)
-        tasks.every(TIDY_EVERY, "purging deleted accounts", accounts.purge_deleted)
-        if runs_imports:
-            runner.start()
-        yield State(
-            authentication=Authentication(logins.identify, session_cookie(settings), origins),
-            remembered=remembered,
-            users=users,
-            logins=logins,
-            notebook=notebook,
-            archive=TradeArchive(database, notebook),
-            analytics=analytics,
-            portfolio=Portfolio(database, analytics),
-            accounts=accounts,
-            imports=Imports(database, clock, files, runner.wake),
-            previews=Previews(database, files, opener, limits),
-            undoing=Undoing(database, clock, changes),
-            manual=ManualEntry(accounts, ManualExecutions(database, clock, changes)),
-        )
-    finally:
-        await tasks.close(timedelta(seconds=settings.shutdown_s))
-        await database.close()
+    accounts = Accounts(database, clock, Restoring(database, files, opener, changes).rebuild)
+    runner = ImportRunner(Equipment(database, clock, files, opener, LEASE, _unobserved), ground.tasks)
+    notebook = Notebook(database, clock)
+    analytics = Analytics(database, clock, notebook)
+    ground.tasks.every(TIDY_EVERY, "purging deleted accounts", accounts.purge_deleted)
+    if runs_imports:
+        runner.start()
+    return {
+        "accounts": accounts,
+        "imports": Imports(database, clock, files, runner.wake),
+        "previews": Previews(database, files, opener, limits),
+        "undoing": Undoing(database, clock, changes),
+        "manual": ManualEntry(accounts, ManualExecutions(database, clock, changes)),
+        "archive": TradeArchive(database, notebook),
+        "notebook": notebook,
+        "analytics": analytics,
+        "portfolio": Portfolio(database, analytics),
+    }
 
 
 def _unobserved(_progress: Progress) -> None:
     """Tell nobody of an import's progress but its row, which is where one asks for it."""
+
+
+def session_cookie(settings: Settings) -> SessionCookie:
+    """The cookie that this instance's sessions live in."""
+    return SessionCookie(https=settings.is_https, lifetime=settings.session_lifetime)
 
 
 Opening = Callable[[Settings], AbstractAsyncContextManager[State]]
