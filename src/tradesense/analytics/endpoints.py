@@ -23,7 +23,7 @@ from tradesense.analytics.service.answers import Json
 from tradesense.analytics.service.asking import Analytics
 from tradesense.analytics.service.studies import Question, Study
 from tradesense.domain.filters import Result, Status
-from tradesense.domain.groupings import By
+from tradesense.domain.groupings import LABELS, By
 from tradesense.domain.instruments import AssetClass
 from tradesense.domain.monte_carlo import MOST_PATHS, MOST_STEPS, PATHS, Terms
 from tradesense.domain.trades import Direction
@@ -39,6 +39,8 @@ router = APIRouter(prefix="/analytics", tags=["analytics"])
 
 MOST_DRAWS: Final = 20_000_000
 """Trades that a simulation draws at most, about a second's work."""
+LABELLED: Final = LABELS | {By.R}
+"""Breakdowns that go by what is written about trades."""
 _MOST: Final = 50
 """Values that a filter takes at most."""
 
@@ -96,9 +98,11 @@ TheAnalytics = Annotated[Analytics, Depends(provided("analytics", Analytics))]
 Asked = Annotated[Question, Depends(_question)]
 
 
-async def _answer(analytics: Analytics, user: Principal, question: Question, work: Callable[[Study], Json]) -> Response:
+async def _answer(
+    analytics: Analytics, user: Principal, question: Question, work: Callable[[Study], Json], *, labels: bool = False
+) -> Response:
     """The answer, written in the thread that works it out: a long one would hold the event loop."""
-    content = await analytics.ask(user, question, lambda study: orjson.dumps(work(study)))
+    content = await analytics.ask(user, question, lambda study: orjson.dumps(work(study)), labels=labels)
     return Response(content, media_type="application/json")
 
 
@@ -111,7 +115,7 @@ async def get_summary(
     risk_free: Annotated[Ratio, Query(description="An annual rate, for the Sharpe ratio.", ge=-0.5, le=1)] = 0.0,
 ) -> Response:
     """Every figure of my trades. `from` and `to` are days of closing; partial exits count on their own day."""
-    return await _answer(analytics, user, question, lambda study: answers.summary(study, risk_free))
+    return await _answer(analytics, user, question, lambda study: answers.summary(study, risk_free), labels=True)
 
 
 @router.get("/equity", response_model=EquityView)
@@ -131,7 +135,7 @@ async def get_breakdown(
     user: CurrentUser, analytics: TheAnalytics, question: Asked, _version: DataVersion, by: By
 ) -> Response:
     """Results by one property, each group with its sample size and confidence intervals."""
-    return await _answer(analytics, user, question, lambda study: answers.broken_down(study, by))
+    return await _answer(analytics, user, question, lambda study: answers.broken_down(study, by), labels=by in LABELLED)
 
 
 @router.get("/distribution", response_model=DistributionView)

@@ -8,11 +8,26 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row, ScalarSelect, Select, and_, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    ScalarSelect,
+    Select,
+    Text,
+    and_,
+    cast,
+    delete,
+    func,
+    insert,
+    select,
+    type_coerce,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.types import NullType
 
 from keel.ids import uuid7
 from tradesense.db.engine import ReadConnection, WriteConnection
@@ -30,6 +45,10 @@ from tradesense.db.tables import (
 from tradesense.domain.executions import ExecutionId
 from tradesense.domain.trades import TradeId
 from tradesense.http.authentication import UserId
+
+_LABELS: Final = ("trade_id", "playbook", "initial_risk", "mistakes")
+_STREAMED_AT_ONCE: Final = 2_000
+"""Rows that one callback of the event loop takes in, some 5 ms."""
 
 
 class Annotation(NamedTuple):
@@ -129,6 +148,52 @@ async def annotations_of(
     rows = (await connection.execute(query)).all()
     names = await _tag_names(connection, user, [row.execution_id for row in rows] if wanted is not None else None)
     return [_annotation(row, names) for row in rows]
+
+
+class LabelRows(NamedTuple):
+    """What trades are labelled with, as the driver gives it: turning it is work for a thread.
+
+    `annotations` have the trade's id, the playbook's name, the risk and the mistakes (as JSON text), in the order of
+    their executions; `tags` a trade's id and a tag's name.
+    """
+
+    annotations: Sequence[Sequence[Any]]
+    tags: Sequence[Sequence[Any]]
+
+
+async def read_labels(connection: ReadConnection, user: UserId) -> LabelRows:
+    """What the user's trades are labelled with, beside notes and ratings."""
+    held = (
+        select(
+            annotations.c.execution_id,
+            executions.c.order_key,
+            holding_trade().label("trade_id"),
+            playbooks.c.name.label("playbook"),
+            annotations.c.initial_risk,
+            cast(annotations.c.mistakes, Text).label("mistakes"),
+        )
+        .select_from(annotations)
+        .join(accounts, and_(accounts.c.id == annotations.c.account_id, accounts.c.user_id == user))
+        .join(executions, and_(executions.c.id == annotations.c.execution_id, visible(executions)))
+        .outerjoin(playbooks, playbooks.c.id == annotations.c.playbook_id)
+        .where(annotations.c.user_id == user, accounts.c.deleted_at.is_(None), executions.c.deleted_at.is_(None))
+        .subquery()
+    )
+    raw: list[ColumnElement[Any]] = [type_coerce(held.c[name], NullType()).label(name) for name in _LABELS]
+    rows: Select[Any] = select(*raw).where(held.c.trade_id.is_not(None)).order_by(held.c.order_key, held.c.execution_id)
+    tagged: Select[Any] = (
+        select(raw[0], tags.c.name)
+        .select_from(held)
+        .join(annotation_tags, annotation_tags.c.execution_id == held.c.execution_id)
+        .join(tags, and_(tags.c.id == annotation_tags.c.tag_id, tags.c.user_id == user))
+        .where(held.c.trade_id.is_not(None))
+    )
+    return LabelRows(await _streamed(connection, rows), await _streamed(connection, tagged))
+
+
+async def _streamed(connection: ReadConnection, query: Select[Any]) -> list[Sequence[Any]]:
+    result = await connection.stream(query.execution_options(yield_per=_STREAMED_AT_ONCE))
+    return [row async for part in result.partitions() for row in part]
 
 
 def _annotation(row: Row[Any], names: Mapping[UUID, list[str]]) -> Annotation:

@@ -1,5 +1,7 @@
 """Writing things down: what belongs to a trade, ways of trading, and days."""
 
+import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -17,7 +19,7 @@ from tradesense.http.authentication import UserId
 from tradesense.http.preconditions import VersionMismatch, require_match
 from tradesense.http.versions import raise_data_version
 from tradesense.journal import repository
-from tradesense.journal.repository import Annotation, Day, Playbook, Tag
+from tradesense.journal.repository import Annotation, Day, LabelRows, Playbook, Tag
 
 MOST_DAYS: Final = 366
 
@@ -119,13 +121,7 @@ class Notebook:
 
     async def labels(self, connection: ReadConnection, user: UserId) -> Labels:
         """What all of the user's trades are labelled with."""
-        found = by_trade(await repository.annotations_of(connection, user), {})
-        return Labels(
-            tags={trade: each.tags for trade, each in found.items() if each.tags},
-            mistakes={trade: each.mistakes for trade, each in found.items() if each.mistakes},
-            playbooks={trade: each.playbook for trade, each in found.items() if each.playbook is not None},
-            risks={trade: each.initial_risk for trade, each in found.items() if each.initial_risk is not None},
-        )
+        return await asyncio.to_thread(_labels, await repository.read_labels(connection, user))
 
     async def annotate(
         self,
@@ -248,6 +244,34 @@ class Notebook:
             written = Day(day, dict(content), version + 1, self._clock.now())
             await repository.put_day(connection, user, written)
             return written, await raise_data_version(connection, user)
+
+
+def _labels(rows: LabelRows) -> Labels:
+    """Of several playbooks or risks of one trade the first counts. Takes CPU time, some 5 µs a row."""
+    tags: dict[TradeId, set[str]] = {}
+    mistakes: dict[TradeId, dict[str, None]] = {}
+    playbooks: dict[TradeId, str] = {}
+    risks: dict[TradeId, Decimal] = {}
+    for trade_id, playbook, risk, written in rows.annotations:
+        trade = _trade_id(trade_id)
+        if playbook is not None:
+            playbooks.setdefault(trade, playbook)
+        if risk is not None:
+            risks.setdefault(trade, Decimal(risk))
+        if found := json.loads(written):
+            mistakes.setdefault(trade, {}).update(dict.fromkeys(found))
+    for trade_id, tag in rows.tags:
+        tags.setdefault(_trade_id(trade_id), set()).add(tag)
+    return Labels(
+        tags={trade: sorted(names) for trade, names in tags.items()},
+        mistakes={trade: list(names) for trade, names in mistakes.items()},
+        playbooks=playbooks,
+        risks=risks,
+    )
+
+
+def _trade_id(raw: UUID | bytes) -> TradeId:
+    return TradeId(raw if isinstance(raw, UUID) else UUID(bytes=raw))
 
 
 def _present(playbook: Playbook | None) -> Playbook:

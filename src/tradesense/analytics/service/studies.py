@@ -31,6 +31,11 @@ class Question:
     first: date | None = None
     last: date | None = None
 
+    @property
+    def goes_by_labels(self) -> bool:
+        """Whether it takes labels to tell which trades are meant."""
+        return self.tags is not None or self.playbooks is not None
+
 
 class Read(NamedTuple):
     """What was read to answer a question, all of one moment."""
