@@ -1,35 +1,35 @@
 """`tradesense serve`: the server as a person starts and stops it."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
-import pytest
 
-Server = tuple[subprocess.Popen[str], str]
+from tests.tradesense.cli.conftest import Run
 
 
-@pytest.fixture
-def server(environment: dict[str, str | None]) -> Iterator[Server]:
+@contextmanager
+def served(environment: dict[str, str | None], *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server in a process of its own, and its URL; killed in the end if it still runs."""
     with closing(socket.create_server(("127.0.0.1", 0))) as found:
         port = found.getsockname()[1]
-    command = Path(sys.executable).with_name("tradesense")
+    command = [str(Path(sys.executable).with_name("tradesense")), "serve", "--port", str(port), *options]
     given = {"PATH": os.defpath, **{name: value for name, value in environment.items() if value is not None}}
-    with subprocess.Popen(
-        [command, "serve", "--port", str(port)], env=given, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen(command, env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         yield process, f"http://127.0.0.1:{port}"
         process.kill()
 
 
-def answer(url: str, within_s: float = 20) -> httpx.Response:
+def answer(url: str, within_s: float = 30) -> httpx.Response:
+    """The first answer to a GET, once there is anybody to give one."""
     until = time.monotonic() + within_s
     while True:
         try:
@@ -40,12 +40,37 @@ def answer(url: str, within_s: float = 20) -> httpx.Response:
             time.sleep(0.05)
 
 
-def test_it_creates_its_database_serves_and_ends_when_it_is_told_to(server: Server, tmp_path: Path) -> None:
-    process, url = server
-    assert answer(f"{url}/openapi.json").json()["info"]["title"] == "TradeSense"
-    assert answer(f"{url}/api/v1/auth/me").status_code == 401
-    assert (tmp_path / "data" / "tradesense.db").exists()
+def stopped(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What a server wrote to its standard output and error, after it was told to end and did."""
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) in (0, -signal.SIGTERM)
-    assert process.stderr is not None
-    assert url.replace("127.0.0.1", "localhost") in process.stderr.read()
+    out, err = process.communicate(timeout=20)
+    assert process.returncode in (0, -signal.SIGTERM)
+    return out, err
+
+
+def test_a_first_start_creates_a_demo_account_that_can_be_looked_around_in(
+    environment: dict[str, str | None], tmp_path: Path
+) -> None:
+    with served(environment, "--demo") as (process, url):
+        assert answer(f"{url}/openapi.json").json()["info"]["title"] == "TradeSense"
+        assert answer(f"{url}/api/v1/auth/me").status_code == 401
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        told = re.fullmatch(r"Demo account: (\S+), password (\S+) .*\n", first)
+        assert told is not None
+        credentials = {"email": told[1], "password": told[2]}
+        login = httpx.post(f"{url}/api/v1/auth/login", json=credentials).json()
+        bearer = {"Authorization": f"Bearer {login['access_token']}"}
+        summary = httpx.get(f"{url}/api/v1/portfolio/summary", headers=bearer).json()
+        assert summary["trades"] > 100
+        assert summary["equity"] is not None
+        _, err = stopped(process)
+    assert url.replace("127.0.0.1", "localhost") in err
+    assert (tmp_path / "data" / "tradesense.db").exists()
+
+
+def test_a_demo_account_that_is_there_is_left_as_it_is(environment: dict[str, str | None], run: Run) -> None:
+    run("demo", "--days", "10")
+    with served(environment, "--demo") as (process, url):
+        assert answer(f"{url}/openapi.json").status_code == 200
+        assert stopped(process)[0] == ""
