@@ -93,7 +93,7 @@ class Restoring:
                 staged = Staging(desk, change.write, Rows(self._database.dialect), origin, Comparison())
                 staged.run(
                     reading,
-                    lambda label: destination if label in labels else None,
+                    dict.fromkeys(labels, destination),
                     lambda entry: (entry.line, entry.part) in left_out or entry.identity in deleted,
                     lambda _done: None,
                 )

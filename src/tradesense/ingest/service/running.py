@@ -255,7 +255,7 @@ class ImportRun:
         origin = Origin(self._record.id, reading.broker, reading.format, opened.zone)
         tables = Rows(self._equipment.database.dialect)
 
-        def skipped(entry: Entry) -> bool:
+        def is_left_out(entry: Entry) -> bool:
             return (entry.line, entry.part) in left_out
 
         def work(desk: Desk) -> Staging:
@@ -265,7 +265,7 @@ class ImportRun:
                 self._executions = staged.executions
                 self._percent = _READ + (_STAGED - _READ) * done / reading.executions
 
-            staged.run(reading, chosen.destinations.get, skipped, progress)
+            staged.run(reading, chosen.destinations, is_left_out if left_out else None, progress)
             return staged
 
         return await self._in_thread(work)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
-from itertools import groupby, islice
+from itertools import islice
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -89,29 +89,26 @@ class Staging:
     def run(
         self,
         reading: Reading,
-        destination_of: Callable[[str | None], Destination | None],
-        skipped: Callable[[Entry], bool],
+        destinations: Mapping[str | None, Destination],
+        is_left_out: Callable[[Entry], bool] | None,
         progress: Callable[[int], None],
     ) -> None:
         """Stage the fills and cash movements of a reading.
 
-        `destination_of` gives the account of a label in the file (None: the row goes nowhere), `skipped` is true for
-        fills that are left out, and `progress` is told how many fills are done.
+        `destinations` are the accounts by their labels in the file (what has none there goes nowhere), `is_left_out`
+        is true for fills that are to be left out, and `progress` is told how many fills are done.
         """
         with self._desk.writing():
             done = 0
             for entries in _batches(reading.fills()):
-                for label, some in _by_label(entries, lambda entry: entry.fill.account):
-                    destination = destination_of(label)
-                    if destination is not None:
-                        self._stage(destination, [entry for entry in some if not skipped(entry)])
+                for destination, some in _sorted_out(entries, destinations, lambda entry: entry.fill.account):
+                    kept = some if is_left_out is None else [entry for entry in some if not is_left_out(entry)]
+                    self._stage(destination, kept)
                 done += len(entries)
                 progress(done)
             for movements in _batches(reading.movements()):
-                for label, moves in _by_label(movements, lambda entry: entry.movement.account):
-                    destination = destination_of(label)
-                    if destination is not None:
-                        self._stage_cash(destination, list(moves))
+                for destination, moves in _sorted_out(movements, destinations, lambda entry: entry.movement.account):
+                    self._stage_cash(destination, moves)
 
     def _stage(self, destination: Destination, entries: Sequence[Entry]) -> None:
         known = self._known(staging.known_executions, destination, [entry.identity for entry in entries])
@@ -275,5 +272,13 @@ def _batches(entries: Iterable[T]) -> Iterator[list[T]]:
         yield batch
 
 
-def _by_label(entries: Sequence[T], label: Callable[[T], str | None]) -> Iterator[tuple[str | None, Iterator[T]]]:
-    return groupby(sorted(entries, key=lambda entry: label(entry) or ""), label)
+def _sorted_out(
+    entries: list[T], destinations: Mapping[str | None, Destination], label: Callable[[T], str | None]
+) -> Iterator[tuple[Destination, list[T]]]:
+    """The entries by where they go, in their order; those with a label that goes nowhere are left out."""
+    by_label: dict[str | None, list[T]] = {}
+    for entry in entries:
+        by_label.setdefault(label(entry), []).append(entry)
+    for name, some in by_label.items():
+        if name in destinations:
+            yield destinations[name], some
