@@ -85,9 +85,10 @@ def test_conversions_that_say_too_little_fail() -> None:
             "a,2026-03-04 12:00:00 UTC,Convert,USD,100,USD,$1,$100.00,$100.00,,Converted 100 USD to 90 EUR",
             "b,2026-03-04 12:00:00 UTC,Convert,BTC,1,USD,$1,$100.00,$100.00,,Swapped",
             "c,2026-03-04 12:00:00 UTC,Convert,BTC,1,USD,$1,$100.00,$100.00,,Converted 0 BTC to 0 ETH",
+            "d,2026-03-04 12:00:00 UTC,Convert,BTC,1,USD,$1,$100.00,$100.00,,Converted . BTC to . ETH",
         ),
     )
-    assert [error.column for error in found.errors] == ["Notes"] * 3
+    assert [error.column for error in found.errors] == ["Notes"] * 4
 
 
 def test_what_is_sent_leaves_at_its_own_cost_and_what_is_received_comes_in_at_its_value() -> None:

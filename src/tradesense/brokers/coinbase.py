@@ -17,6 +17,7 @@ from typing import Final
 
 from tradesense.brokers.amounts import find_loose, half_unit, kinds, loose_amount, product, signed, why_moved
 from tradesense.brokers.contract import CashKind, DateOrder, Fill, Identity, Ignored, Imported, Outcome
+from tradesense.brokers.figures import figure_in
 from tradesense.brokers.fills import cash, fill
 from tradesense.brokers.formats import Context, TableFormat
 from tradesense.brokers.tables import Layout, Row, fold, number, text, time
@@ -137,7 +138,7 @@ def _leg(
     """One side of a conversion; none for money, which is what the other side is priced in."""
     if coin.upper() in _MONEY:
         return None
-    amount = Decimal(quantity.replace(",", ""))
+    amount = figure_in(row, "notes", quantity)
     if not amount:
         raise row.error("notes", "a conversion of nothing")
     return fill(

@@ -24,6 +24,7 @@ from typing import Final
 from tradesense.brokers.amounts import NO_AMOUNT, kinds, signed, why_moved
 from tradesense.brokers.cash_costs import cash_cost
 from tradesense.brokers.contract import CashKind, DateOrder, Ignored, Imported, Outcome
+from tradesense.brokers.figures import figure_in
 from tradesense.brokers.fills import cash, fill, sign_of
 from tradesense.brokers.footers import is_footer
 from tradesense.brokers.formats import Context
@@ -45,7 +46,7 @@ _CLOSINGS: Final = (
     ("assign", ExecutionKind.ASSIGNMENT),
     ("exercise", ExecutionKind.EXERCISE),
 )
-_REINVESTED: Final = re.compile(r"REINVEST PRICE \$\s*(?P<price>[\d,.]+)")
+_REINVESTED: Final = re.compile(r"REINVEST PRICE \$\s*(?P<price>[\d,.]*\d)")
 _RATIO: Final = re.compile(r"(?P<new>\d+(?:\.\d+)?)\s*(?::|FOR)\s*(?P<old>\d+(?:\.\d+)?)", re.IGNORECASE)
 _KINDS: Final = kinds(
     (CashKind.TAX, r"\btax|withhold"),
@@ -121,7 +122,7 @@ class _History:
         ratio = _RATIO.search(row.text("description"))
         if ratio is None:
             return self._counts.outcome(row, _split_key(row), instrument, moment, quantity)
-        new, old = Decimal(ratio["new"]), Decimal(ratio["old"])
+        new, old = (figure_in(row, "description", ratio[part]) for part in ("new", "old"))
         made = fill(instrument, Side.BUY, new, old, moment, kind=ExecutionKind.SPLIT, told="split")
         return Imported(row.line, (made,))
 
@@ -152,7 +153,7 @@ def _trade(row: Row, instrument: Instrument, type_: str, quantity: Decimal, mome
         side = Side.SELL
     elif why_moved(type_, _KINDS) is CashKind.DIVIDEND and amount and amount < 0 < quantity:
         side = Side.BUY
-        price = Decimal(reinvested["price"].replace(",", "")) if reinvested else average(-amount, quantity)
+        price = figure_in(row, "description", reinvested["price"]) if reinvested else average(-amount, quantity)
     elif not amount:
         return Ignored(row.line, "transfer in without a cost" if quantity > 0 else type_)
     else:

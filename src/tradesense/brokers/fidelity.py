@@ -26,10 +26,11 @@ from tradesense.brokers.amounts import NO_AMOUNT, kinds, signed, why_moved
 from tradesense.brokers.cancellations import Cancellations, Entry
 from tradesense.brokers.cash_costs import cash_cost
 from tradesense.brokers.contract import CashKind, DateOrder, Ignored, Imported, Outcome
+from tradesense.brokers.figures import figure_in
 from tradesense.brokers.fills import cash, fill, sign_of
 from tradesense.brokers.footers import is_footer
 from tradesense.brokers.formats import Context
-from tradesense.brokers.numbers import NotANumber, NumberStyle, is_empty, parse_number
+from tradesense.brokers.numbers import NumberStyle, is_empty
 from tradesense.brokers.option_texts import read_option
 from tradesense.brokers.share_counts import ShareCounts
 from tradesense.brokers.statements import Reader, StatementFormat
@@ -216,12 +217,7 @@ def _figures(row: Row) -> tuple[Decimal, Decimal | None]:
 
 def _figure(row: Row, name: str) -> Decimal | None:
     cell = row.text(name)
-    if is_empty(cell):
-        return None
-    try:
-        return parse_number(cell)
-    except NotANumber as error:
-        raise row.error(name, str(error)) from error
+    return None if is_empty(cell) else figure_in(row, name, cell)
 
 
 def _currency(row: Row) -> str | None:

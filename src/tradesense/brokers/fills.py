@@ -82,6 +82,8 @@ def fill(  # noqa: PLR0913  (as many as a row may tell)
         raise RowError(f"the quantity is {text(quantity)}, and must be above 0")
     if price < 0:
         raise RowError(f"the price is {text(price)}, and must not be below 0")
+    if not price and kind is ExecutionKind.SPLIT:
+        raise RowError("the split is one of 0 shares")
     if quantity >= MAX_MAGNITUDE or price >= MAX_MAGNITUDE:
         raise RowError(f"quantity {text(quantity)} and price {text(price)} must be below {MAX_MAGNITUDE:f}")
     wall = moment.wall

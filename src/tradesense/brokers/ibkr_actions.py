@@ -19,6 +19,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from tradesense.brokers.contract import Ignored, Imported, Outcome, Stated
+from tradesense.brokers.figures import figure
 from tradesense.brokers.fills import fill, sign_of
 from tradesense.brokers.ibkr_rows import Report
 from tradesense.brokers.ibkr_terms import Asset, codes_of, instrument_of
@@ -122,7 +123,7 @@ class CorporateActions:
         if subject != head or key in self._splits:
             return Ignored(row.line, "split counterpart")
         self._splits.add(key)
-        new, old = Decimal(ratio["new"]), Decimal(ratio["old"])
+        new, old = figure(ratio["new"]), figure(ratio["old"])
         instrument = instrument_of(_asset(action, self.name(head), isin=""), moment.wall.date(), report.context)
         made = fill(
             instrument,
@@ -141,7 +142,7 @@ class CorporateActions:
         quantity, paid = abs(action.quantity), _PER_SHARE.search(what)
         kind, warning, stated = ExecutionKind.TRADE, None, None
         if action.proceeds or paid:
-            price = Decimal(paid["price"]) if paid else average(abs(action.proceeds), quantity)
+            price = figure(paid["price"]) if paid else average(abs(action.proceeds), quantity)
             stated = Stated(action.realised, net=True) if action.realised else None
         elif "SPINOFF" in what or "DIVIDEND" in what or "RIGHTS ISSUE" in what or "SUBSCRIBABLE" in what:
             kind, price = ExecutionKind.TRANSFER, ZERO

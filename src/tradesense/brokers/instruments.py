@@ -14,6 +14,7 @@ from tradesense.domain.money import ONE, text
 
 DEFAULT_CURRENCY: Final = "USD"
 _CACHED: Final = 50_000
+_MULTIPLIER_DIGITS: Final = 8
 
 
 class Instruments:
@@ -90,7 +91,7 @@ class Instruments:
         if found is None:
             if len(self._known) >= _CACHED:
                 self._known.clear()
-            found = self._known[key] = make()
+            found = self._known[key] = bounded(make())
         return found
 
     def _future(self, symbol: str, on: date, currency: str | None, column: str | None) -> Instrument:
@@ -140,6 +141,17 @@ class Instruments:
         known = contracts.future(symbol, on, self._multipliers)
         currency = known.currency if known else self.currency
         return Instrument(symbol.strip(), AssetClass.FUTURE, currency, root, multiplier, expiry=expiry)
+
+
+def bounded(instrument: Instrument) -> Instrument:
+    """The instrument. Raises `RowError` for a multiplier that is none, or too long for exact arithmetic."""
+    _, digits, exponent = instrument.multiplier.normalize().as_tuple()
+    if instrument.multiplier <= 0 or len(digits) + max(int(exponent), 0) > _MULTIPLIER_DIGITS:
+        raise RowError(
+            f"the multiplier of {instrument.symbol!r} is {instrument.multiplier:f}, and must be above 0 and of at most "
+            f"{_MULTIPLIER_DIGITS} digits"
+        )
+    return instrument
 
 
 def _in_currency(instrument: Instrument, currency: str | None) -> Instrument:

@@ -126,5 +126,5 @@ def _cells(row: etree._Element) -> list[str]:
         if cell.tag in ("td", "th") and "hidden" not in (cell.get("class") or ""):
             cells.append(" ".join("".join(str(part) for part in cell.itertext()).split()))
             span = cell.get("colspan", "1")
-            cells.extend([""] * (min(int(span), 100) - 1 if span.isdigit() else 0))
+            cells.extend([""] * (min(int(span), 100) - 1 if span.isdecimal() else 0))
     return cells

@@ -23,10 +23,11 @@ from tradesense.brokers.amounts import NO_AMOUNT, signed
 from tradesense.brokers.cancellations import Cancellations, Entry
 from tradesense.brokers.cash_costs import cash_cost
 from tradesense.brokers.contract import CashKind, DateOrder, Ignored, Imported, Outcome
+from tradesense.brokers.figures import figure_in
 from tradesense.brokers.fills import cash, fill
 from tradesense.brokers.footers import is_footer
 from tradesense.brokers.formats import Context
-from tradesense.brokers.numbers import NotANumber, NumberStyle, is_empty, parse_number
+from tradesense.brokers.numbers import NumberStyle, is_empty
 from tradesense.brokers.option_texts import read_option
 from tradesense.brokers.share_counts import ShareCounts
 from tradesense.brokers.statements import Reader, StatementFormat
@@ -142,10 +143,7 @@ def _quantity(row: Row) -> Decimal:
     if is_empty(cell):
         return ZERO
     gone = cell.upper().endswith("S")
-    try:
-        quantity = parse_number(cell[:-1] if gone else cell)
-    except NotANumber as error:
-        raise row.error("quantity", str(error)) from error
+    quantity = figure_in(row, "quantity", cell[:-1] if gone else cell)
     return -quantity if gone else quantity
 
 

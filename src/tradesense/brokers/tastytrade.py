@@ -21,9 +21,11 @@ from typing import ClassVar, Final
 
 from tradesense.brokers.amounts import NO_AMOUNT, kinds, signed, why_moved
 from tradesense.brokers.contract import CashKind, DateOrder, Ignored, Imported, Outcome
+from tradesense.brokers.figures import figure_in
 from tradesense.brokers.fills import cash, fill
 from tradesense.brokers.formats import Context
-from tradesense.brokers.numbers import NumberStyle, parse_number
+from tradesense.brokers.instruments import bounded
+from tradesense.brokers.numbers import NumberStyle
 from tradesense.brokers.option_texts import read_option
 from tradesense.brokers.share_counts import ShareCounts
 from tradesense.brokers.statements import Reader, StatementFormat
@@ -34,7 +36,7 @@ from tradesense.domain.executions import ExecutionKind, Side
 from tradesense.domain.instruments import AssetClass, Instrument, Right
 from tradesense.domain.money import ZERO, average, exact
 
-_PRICE: Final = re.compile(r"@ ?(?P<price>[\d,.]+)")
+_PRICE: Final = re.compile(r"@ ?(?P<price>[\d,.]*\d)")
 _CLOSINGS: Final = {
     "expiration": ExecutionKind.EXPIRY,
     "assignment": ExecutionKind.ASSIGNMENT,
@@ -159,7 +161,7 @@ class _History:
         made = fill(
             instrument,
             side,
-            abs(row.number("quantity")),
+            _quantity(row),
             price,
             moment,
             commission=-row.amount("commissions"),
@@ -200,7 +202,7 @@ class _History:
     def _future_option(self, row: Row, symbol: str) -> Instrument:
         """`./MESM6EXK6  260529P5800`: the code before the date tells it from others on the same future."""
         expiry = row.moment("expiry").wall.date()
-        code = symbol.strip("./").split(maxsplit=1)[0]
+        code = symbol.strip("./ ").partition(" ")[0]
         underlying = row.text("underlying") or f"/{code}"
         named = contract(underlying, expiry)
         root = named.root if named else code
@@ -208,7 +210,7 @@ class _History:
         if known is None:
             raise row.error("symbol", f"no multiplier is known for the future {root!r}: give one for it")
         strike = row.number("strike")
-        return Instrument(
+        option = Instrument(
             symbol=symbol,
             asset_class=AssetClass.OPTION,
             currency=row.text("currency") or "USD",
@@ -219,6 +221,7 @@ class _History:
             strike=strike,
             right=_right(row),
         )
+        return bounded(option)
 
     def _cash(self, row: Row, moment: Moment) -> Outcome:
         amount, sub = row.find_number("value"), _sub(row)
@@ -249,31 +252,38 @@ def _side(row: Row, otherwise: Side | None = None) -> Side:
     return otherwise
 
 
+def _quantity(row: Row) -> Decimal:
+    quantity = abs(row.number("quantity"))
+    if not quantity:
+        raise row.error("quantity", "the quantity is 0, and must be above 0")
+    return quantity
+
+
 def _right(row: Row) -> Right:
     return Right.CALL if row.required("right").upper().startswith("C") else Right.PUT
 
 
 def _told_price(row: Row) -> Decimal | None:
     found = _PRICE.search(row.text("description"))
-    return parse_number(found["price"].rstrip(".,")) if found else None
+    return figure_in(row, "description", found["price"]) if found else None
 
 
 def _implied_multiplier(row: Row) -> Decimal | None:
     """Value ÷ (quantity × price), where the row has all of them."""
     price, value = _told_price(row), row.amount("value")
     with exact():
-        return average(abs(value), abs(row.number("quantity")) * price) if price and value else None
+        return average(abs(value), _quantity(row) * price) if price and value else None
 
 
 def _settled(row: Row, instrument: Instrument) -> Decimal:
     with exact():
-        return average(abs(row.number("value")), row.number("quantity") * instrument.multiplier)
+        return average(abs(row.number("value")), _quantity(row) * instrument.multiplier)
 
 
 def _price(row: Row, instrument: Instrument) -> Decimal:
     told, value = _told_price(row), row.amount("value")
     if instrument.asset_class is AssetClass.STOCK and value:
-        quantity = abs(row.number("quantity"))
+        quantity = _quantity(row)
         exactly = average(abs(value), quantity)
         with exact():
             if exactly * quantity == abs(value):
@@ -281,8 +291,10 @@ def _price(row: Row, instrument: Instrument) -> Decimal:
         return abs(row.find_number("average") or told or exactly)
     if told is not None:
         return told
-    with exact():
-        return average(abs(row.number("average")), instrument.multiplier)
+    average_price = row.find_number("average")
+    if not average_price:
+        raise row.error("description", "the price is missing")
+    return average(abs(average_price), instrument.multiplier)
 
 
 def _split_key(row: Row) -> str:
@@ -291,5 +303,5 @@ def _split_key(row: Row) -> str:
 
 def _split_half(row: Row) -> Decimal:
     """The shares of a split's row: above 0 where the new ones open, below where the old ones are closed."""
-    quantity = abs(row.number("quantity"))
+    quantity = _quantity(row)
     return quantity if "open" in row.text("action").lower() else -quantity

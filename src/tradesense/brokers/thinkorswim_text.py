@@ -9,9 +9,10 @@ from datetime import date
 from decimal import Decimal
 from typing import Final, NamedTuple
 
+from tradesense.brokers.figures import figure
 from tradesense.brokers.formats import Context
+from tradesense.brokers.instruments import bounded
 from tradesense.brokers.months import MONTHS
-from tradesense.brokers.numbers import NotANumber, parse_number
 from tradesense.brokers.tables import RowError
 from tradesense.domain.contracts import contract, multiplier_of, pair
 from tradesense.domain.executions import ExecutionKind, Side
@@ -89,14 +90,6 @@ def read_trade(description: str) -> Told | None:
         return None
     side = Side.BUY if found["side"] == "BOT" else Side.SELL
     return Told(side, abs(figure(found["quantity"])), found["what"], _price(found["price"]))
-
-
-def figure(words: str) -> Decimal:
-    """A number within a text. Raises `RowError` for anything else."""
-    try:
-        return parse_number(words)
-    except NotANumber as error:
-        raise RowError(str(error)) from error
 
 
 def _price(words: str) -> Decimal:
@@ -182,7 +175,7 @@ def future_option(
     known = context.options.multipliers.get(root) or multiplier or multiplier_of(root)
     if known is None:
         raise RowError(f"no multiplier is known for the future {root!r}: give one for it")
-    return Instrument(
+    option = Instrument(
         symbol=f"{code}{right[0].upper()}{strike}",
         asset_class=AssetClass.OPTION,
         currency=CURRENCY,
@@ -192,6 +185,7 @@ def future_option(
         strike=plain(figure(strike)),
         right=_right(right),
     )
+    return bounded(option)
 
 
 def _future(symbol: str, multiplier: str | None, on: date, context: Context) -> Instrument:
