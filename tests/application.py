@@ -1,5 +1,6 @@
 """The application as tests meet it: opened in process on each database, with hands on its clock and cheap passwords."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -74,7 +75,8 @@ class Served:
     numbers: Iterator[int] = field(default_factory=count)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request as a server does that has run the lifespan."""
+        """Serve a request as a server does that has run the lifespan: in a turn of the event loop of its own."""
+        await asyncio.sleep(0)
         await self.app({**scope, "state": dict(self.state)}, receive, send)
 
     async def person(self) -> Person:

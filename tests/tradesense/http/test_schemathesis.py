@@ -1,7 +1,7 @@
 """schemathesis over the OpenAPI document, against the real application: no 5xx, and no answer that is not documented.
 
-`--schemathesis-examples N` sends N requests of each kind to each operation, others each time; without it, they are the
-same few in every run.
+`--schemathesis-examples N` sends N requests of each kind to each operation, others each time (with `--timeout 0`, as
+that takes long); without it, they are the same few in every run.
 """
 
 import asyncio
@@ -79,6 +79,7 @@ def visitor(application: Settings) -> Iterator[Visitor]:
             runner.run(stack.aclose())
 
 
+@pytest.mark.slow
 def test_every_answer_to_anything_is_documented(settings: Settings, pytestconfig: pytest.Config) -> None:
     load_all_checks()
     checks: list[Any] = CHECKS.get_by_names(CHECKED)
