@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Table, insert, select
+from sqlalchemy import Table, insert, select, update
 
 from keel.clock import SystemClock
 from keel.ids import uuid7
@@ -98,6 +98,15 @@ class World:
         async with self.database.write() as connection:
             await connection.execute(insert(accounts).values({**row, **values}))
         return account
+
+    async def delete_account(self, account: UUID) -> None:
+        async with self.database.write() as connection:
+            gone = update(accounts).where(accounts.c.id == account)
+            await connection.execute(gone.values(deleted_at=SystemClock().now()))
+
+    async def rows_of_all(self, table: Table[Any]) -> Sequence[Any]:
+        async with self.database.read() as connection:
+            return (await connection.execute(select(table))).all()
 
     async def accounts(self) -> Sequence[Any]:
         async with self.database.read() as connection:

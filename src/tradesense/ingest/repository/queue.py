@@ -171,9 +171,9 @@ async def advance(connection: WriteConnection, import_id: UUID, owner: Owner, va
 
 
 async def put_back(connection: WriteConnection, import_id: UUID, owner: Owner, not_before: datetime | None) -> None:
-    """Queue an import again that `owner` does not run to its end."""
+    """Queue an import again that `owner` does not run to its end; what they have claimed is still in their name."""
     mine = and_(imports.c.id == import_id, imports.c.claimed_by == owner)
-    again = {"status": ImportStatus.QUEUED, "claimed_by": None, "claimed_until": not_before, "percent": 0}
+    again = {"status": ImportStatus.QUEUED, "claimed_until": not_before, "percent": 0}
     await connection.execute(update(imports).where(mine).values(again))
 
 

@@ -1,0 +1,90 @@
+"""Which account a file's rows go into."""
+
+from decimal import Decimal
+
+from tests.tradesense.ingest.conftest import World, generic
+from tests.tradesense.ingest.test_importing import FOUR
+from tradesense.db.tables import ImportStatus, books, executions
+
+HEADER = "account,datetime,symbol,side,quantity,price"
+
+
+def _of(label: str, rows: tuple[str, ...] = FOUR) -> list[str]:
+    return [f"{label},{row}" for row in rows]
+
+
+async def test_each_account_that_a_file_names_gets_one_of_its_own(world: World) -> None:
+    record = await world.take(generic([*_of("U1"), *_of("U2")], HEADER))
+    assert record.status is ImportStatus.DONE
+    assert [account.label for account in await world.accounts()] == ["U1", "U2"]
+    assert len(await world.rows(executions)) == 8
+    again = await world.take(generic([*_of("U2"), *_of("U3")], HEADER))
+    assert again.executions == 4
+    assert [account.label for account in await world.accounts()] == ["U1", "U2", "U3"]
+
+
+async def test_rows_without_an_account_go_into_the_only_one_there_is(world: World) -> None:
+    await world.take(generic(_of("U1"), HEADER))
+    await world.take(generic(["2026-02-01 10:00:00,AAPL,buy,1,1"]))
+    assert len(await world.accounts()) == 1
+    mixed = await world.take(generic([*_of("U1"), *_of("")], HEADER))
+    assert mixed.status is ImportStatus.DONE
+    assert len(await world.accounts()) == 1
+
+
+async def test_rows_without_an_account_are_asked_about_where_there_are_several(world: World) -> None:
+    await world.take(generic([*_of("U1"), *_of("U2")], HEADER))
+    record = await world.take(generic(FOUR))
+    (question,) = record.questions
+    ids = [str(account.id) for account in await world.accounts()]
+    assert (question["field"], question["options"]) == ("account_id", ids)
+    done = await world.answer(record, account_id=(await world.accounts())[1].id)
+    assert (done.status, done.accounts) == (ImportStatus.DONE, [ids[1]])
+
+
+async def test_a_question_about_new_accounts_leaves_none_behind(world: World) -> None:
+    record = await world.take(generic([*_of("U1"), *_of("U2"), *_of("")], HEADER))
+    assert record.status is ImportStatus.NEEDS_INPUT
+    assert await world.accounts() == []
+
+
+async def test_all_rows_go_into_the_account_that_was_asked_for(world: World) -> None:
+    account = await world.add_account(name="All")
+    record = await world.take(generic([*_of("U1"), *_of("U2")], HEADER), account_id=account)
+    assert record.accounts == [str(account)]
+    assert "U1, U2" in record.warnings[0]
+    assert len(await world.accounts()) == 1
+
+
+async def test_an_account_deleted_meanwhile_fails_the_import(world: World) -> None:
+    account = await world.add_account(name="Gone")
+    record = await world.upload(generic(FOUR), account_id=account)
+    await world.delete_account(account)
+    await world.drain()
+    failed = await world.imports.get(world.user, record.id)
+    assert failed.status is ImportStatus.FAILED
+    assert "no such account" in failed.errors[0]["message"]
+
+
+async def test_naive_times_are_read_in_the_accounts_zone(world: World) -> None:
+    account = await world.add_account(timezone="America/New_York")
+    record = await world.take(generic(FOUR), account_id=account)
+    assert record.zone == "America/New_York"
+    assert "2026, 1, 5, 15, 0" in repr(await world.rows(executions))
+
+
+async def test_an_accounts_own_multiplier_counts(world: World) -> None:
+    account = await world.add_account(multipliers={"MNQ": "3"})
+    await world.take(
+        generic(["2026-01-05 10:00:00,MNQH6,buy,1,100", "2026-01-05 11:00:00,MNQH6,sell,1,110"]), account_id=account
+    )
+    assert (await world.totals())[2] == Decimal(30)
+
+
+async def test_a_multiplier_that_differs_from_the_books_is_warned_about(world: World) -> None:
+    header = "datetime,symbol,side,quantity,price,multiplier"
+    await world.take(generic(["2026-01-05 10:00:00,AAPL,buy,1,100,1"], header))
+    record = await world.take(generic(["2026-01-05 11:00:00,AAPL,sell,1,101,5"], header))
+    assert "multiplier" in record.warnings[0]
+    assert (await world.totals())[2] == Decimal(1)
+    assert len(await world.rows_of_all(books)) == 1
