@@ -124,14 +124,19 @@ class Accounts:
         """Take out of the database what was deleted more than 30 days ago, and say how many accounts."""
         async with self._database.read() as connection:
             gone = await repository.deleted_before(connection, self._clock.now() - KEPT)
-        for account in gone:
-            tenure = Tenure(self._database, self._clock, _LEASE)
+        return sum([await self._purge(account) for account in gone])
+
+    async def _purge(self, account: UUID) -> bool:
+        tenure = Tenure(self._database, self._clock, _LEASE)
+        try:
             async with self._database.write() as connection:
                 await tenure.claim(connection, account)
-            await tenure.sweep(Claim(account, generation=0, dirty=True))
-            async with tenure.write() as connection:
-                await repository.erase(connection, account)
-        return len(gone)
+        except AccountBusy:
+            return False  # another process is at it
+        await tenure.sweep(Claim(account, generation=0, dirty=True))
+        async with tenure.write() as connection:
+            await repository.erase(connection, account)
+        return True
 
 
 def _usual(multipliers: Mapping[str, Decimal]) -> dict[str, Decimal]:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.application import Person, Served
 from tradesense.accounts.repository import AccountId
-from tradesense.accounts.service import Accounts
+from tradesense.accounts.service import KEPT, Accounts
 from tradesense.db.engine import Database, WriteConnection
 from tradesense.db.generations import AccountBusy, Tenure
 from tradesense.domain.matching import Method
@@ -119,3 +119,16 @@ async def test_an_account_that_is_being_imported_into_is_not_deleted(
         await accounts.delete(owner, account, None)
     app.clock.forward(timedelta(minutes=2))
     await accounts.delete(owner, account, None)
+
+
+async def test_an_account_that_another_process_purges_is_left_to_it(
+    app: Served, accounts: Accounts, database: Database, owner: UserId, account: AccountId
+) -> None:
+    await accounts.delete(owner, account, None)
+    app.clock.forward(KEPT + timedelta(seconds=1))
+    tenure = Tenure(database, app.clock, timedelta(minutes=1))
+    async with database.write() as connection:
+        await tenure.claim(connection, account)
+    assert await accounts.purge_deleted() == 0
+    app.clock.forward(timedelta(minutes=2))
+    assert await accounts.purge_deleted() == 1

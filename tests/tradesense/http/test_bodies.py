@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 from tests.application import Person
 from tradesense.app import JSON_BYTES
 from tradesense.http.bodies import BodyLimits, Limits
+from tradesense.http.idempotency import Idempotency
 
 
 async def chunks(size: int, of: int = 1000) -> AsyncIterator[bytes]:
@@ -95,3 +96,20 @@ async def test_nobody_uploads_before_they_are_known(anyone: Person) -> None:
     answer = await anyone.post("/imports", content=counting())
     assert (answer.status_code, answer.json()["code"]) == (401, "login_required")
     assert taken == 0
+
+
+async def test_what_is_no_http_request_passes_through() -> None:
+    seen: list[str] = []
+
+    async def inner(scope: Scope, _receive: Receive, _send: Send) -> None:
+        seen.append(scope["type"])
+
+    async def nothing() -> dict[str, str]:
+        return {}
+
+    async def nowhere(_message: object) -> None:
+        return None
+
+    for layer in (BodyLimits(inner, Limits(1, 1, ())), Idempotency(inner, without=())):
+        await layer({"type": "websocket"}, nothing, nowhere)
+    assert seen == ["websocket"] * 2
