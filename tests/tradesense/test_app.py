@@ -2,8 +2,10 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from starlette.types import Message
 
 from tests.application import ORIGIN, Person, Serve, Served
+from tradesense.app import create_app
 from tradesense.ingest.tasks import ImportRunner
 from tradesense.settings import Settings
 from tradesense.wiring import State, opened
@@ -15,6 +17,20 @@ async def test_what_is_opened_is_all_there_and_closed_again(settings: Settings) 
         assert set(state) == set(State.__annotations__)
         assert asyncio.all_tasks() > before
     assert asyncio.all_tasks() == before
+
+
+async def test_a_server_starts_and_stops_it_through_all_its_layers(settings: Settings) -> None:
+    asked = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+    answered: list[str] = []
+
+    async def receive() -> Message:
+        return next(asked)
+
+    async def send(message: Message) -> None:
+        answered.append(message["type"])
+
+    await create_app(settings)({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send)
+    assert answered == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
 
 async def test_the_data_folder_is_made_where_it_is_missing(tmp_path: Path) -> None:
