@@ -36,7 +36,7 @@ from tradesense.settings import MEBIBYTE, Settings
 from tradesense.trades.service import ManualEntry, TradeArchive
 
 TIDY_EVERY: Final = timedelta(hours=1)
-LEASE: Final = timedelta(seconds=30)
+LEASE: Final = timedelta(seconds=10)
 """How long a claim on an account or an import outlives the process that made it."""
 
 
