@@ -1,10 +1,12 @@
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from starlette.types import Message
 
-from tests.application import ORIGIN, Person, Serve, Served
+from tests.application import ORIGIN, Person, Serve, Served, served
+from tests.samples import ended, made
 from tradesense.app import create_app
 from tradesense.ingest.tasks import ImportRunner
 from tradesense.settings import Settings
@@ -57,6 +59,26 @@ async def test_a_command_may_leave_the_queue_to_others(settings: Settings, monke
         assert started == []
     async with opened(settings):
         assert len(started) == 1
+
+
+@pytest.mark.parametrize("seconds", [0, 20])
+async def test_an_import_that_runs_when_the_server_stops_is_finished_or_done_by_the_next(
+    settings: Settings, seconds: float
+) -> None:
+    settings = settings.model_copy(update={"shutdown_s": seconds})
+    rows = "".join(f"2026-02-17 14:{n // 60 % 60:02}:{n % 60:02},MSFT,buy,1,{n},{n}\n" for n in range(3000))
+    file = {"file": ("fills.csv", f"datetime,symbol,side,quantity,price,id\n{rows}".encode(), "text/csv")}
+    async with served(settings) as app:
+        user = await app.user()
+        upload = await made(user.post("/imports", files=file, data={"timezone": "UTC"}))
+        while (await made(user.get(f"/imports/{upload['id']}")))["status"] == "queued":
+            pass
+    async with served(settings) as app:
+        app.clock.forward(timedelta(seconds=1))
+        again = await app.person()
+        await again.log_in(user.email)
+        record = await ended(again, upload["id"])
+        assert (record["status"], record["executions"]) == ("done", 3000)
 
 
 async def test_a_path_outside_of_the_api_is_a_problem_too(anyone: Person) -> None:
