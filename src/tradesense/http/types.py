@@ -63,9 +63,6 @@ Line = Annotated[
 Text = Annotated[str, StringConstraints(max_length=50_000, pattern=r"^[^\u0000]*$")]
 """Prose, as long as a person writes."""
 
-Int64 = Annotated[int, Field(ge=-INT64_MAX - 1, le=INT64_MAX)]
-"""A whole number that a database's column can hold."""
-
 Ratio = Annotated[float, Field(allow_inf_nan=False)]
 """A number of statistics; never of money."""
 

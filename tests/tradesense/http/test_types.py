@@ -14,7 +14,6 @@ from tradesense.http.types import (
     Currency,
     Day,
     Edit,
-    Int64,
     Line,
     Money,
     PositiveAmount,
@@ -31,7 +30,6 @@ class Sent(BaseModel):
     amount: Amount = Decimal(0)
     positive: PositiveAmount = Decimal(1)
     money: Money = Decimal(0)
-    number: Int64 = 0
     ratio: Ratio = 0.0
     line: Line = "x"
     text: Text = ""
@@ -81,7 +79,6 @@ def test_what_fits_is_taken(field: str, given_: object, got: object) -> None:
         ("amount", None),
         ("positive", "0"),
         ("positive", "-1"),
-        ("number", 1 << 63),
         ("ratio", float("nan")),
         ("line", "   "),
         ("line", "two\nlines"),
