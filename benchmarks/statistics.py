@@ -9,7 +9,7 @@ neither tells exact money, nor confidence intervals, and SQL neither the ratios 
 import sqlite3
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
@@ -237,7 +237,7 @@ def measurements(count: int = 100_000) -> Iterator[tuple[str, float]]:
     segments = [(book, [pack(part) for part in _parts(trades)]) for book, trades in books]
     trades, exits = frames(books)
     database = table(trades, exits)
-    ways = {
+    ways: dict[str, Callable[[], Found]] = {
         "TradeSense": lambda: ours(segments),
         "pandas + quantstats": lambda: pandas_and_quantstats(trades, exits),
         "plain SQL on SQLite": lambda: plain_sql(database),
