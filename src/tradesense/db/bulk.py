@@ -51,10 +51,10 @@ class Bulk:
 
     def __init__(self, table: Table[Any], constant: Sequence[str], columns: Sequence[str], dialect: str) -> None:
         self._table = table.name
-        self._columns = (*constant, *columns)
+        self.columns = (*constant, *columns)
         self._copies = dialect == "postgresql"
-        names = ", ".join(f'"{name}"' for name in self._columns)
-        marks = ", ".join("?" for _ in self._columns)
+        names = ", ".join(f'"{name}"' for name in self.columns)
+        marks = ", ".join("?" for _ in self.columns)
         self._statement = f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})'  # noqa: S608 - names of our own
         converts = _TO_SQLITE if dialect == "sqlite" else {}
         self._constant = [_conversion(table.c[name], converts) for name in constant]
@@ -80,7 +80,7 @@ class Bulk:
         if self._copies:
             raw = await connection.get_raw_connection()
             driver: Any = raw.driver_connection
-            await driver.copy_records_to_table(self._table, records=batch.rows, columns=self._columns)
+            await driver.copy_records_to_table(self._table, records=batch.rows, columns=self.columns)
         else:
             await connection.exec_driver_sql(self._statement, batch.rows)
 

@@ -25,6 +25,9 @@ TRADES_AT_ONCE: Final = 1000
 FROM_THE_START: Final = b""
 """The landing of a book that is rebuilt as a whole."""
 
+Raw = Sequence[Any]
+"""An execution in the driver's values, in the columns of `ledgers.EXECUTION`."""
+
 Observe = Callable[[int, Sequence[Trade]], None]
 """Told the book and the trades of each segment that was rebuilt."""
 
@@ -43,10 +46,11 @@ class Rebuild:
         self._trades: list[tuple[Any, ...]] = []
         self._segments: list[tuple[Any, ...]] = []
 
-    def run(self, landings: Mapping[int, bytes], observe: Observe) -> None:
+    def run(self, landings: Mapping[int, bytes], observe: Observe, kept: list[Raw] | None = None) -> None:
         """Rebuild books, each from the segment where its first new order key lands.
 
-        Raises `domain.matching.NotExact`.
+        `kept` are all executions of the account as they were written just now, and save reading them back. Raises
+        `domain.matching.NotExact`.
         """
         book_ids = sorted(landings)
         self._multipliers = self._desk.read(ledgers.multipliers, book_ids, self._account.multipliers)
@@ -57,12 +61,13 @@ class Rebuild:
                 for segment in found[start:]:
                     self._desk.write(self._bury, segment)
                 after = _before(found[start].first) if found[start].first <= landings[book_id] else FROM_THE_START
-                self._rebuild([book_id], after, start, observe)
-            self._rebuild([book_id for book_id in book_ids if book_id not in standing], FROM_THE_START, 0, observe)
+                self._rebuild(self._pages([book_id], after), start, observe)
+            fresh = [book_id for book_id in book_ids if book_id not in standing]
+            self._rebuild(self._pages(fresh, FROM_THE_START) if kept is None else _kept_pages(kept), 0, observe)
             self._flush()
 
-    def _rebuild(self, book_ids: Sequence[int], after: bytes, ordinal: int, observe: Observe) -> None:
-        for book_id, executions in groupby(self._executions(book_ids, after), itemgetter(0)):
+    def _rebuild(self, pages: Iterator[Sequence[Raw]], ordinal: int, observe: Observe) -> None:
+        for book_id, executions in groupby(self._executions(pages), itemgetter(0)):
             matched = match(
                 map(itemgetter(1), executions),
                 multiplier=self._multipliers[book_id],
@@ -73,23 +78,29 @@ class Rebuild:
                 self._add(book_id, number, segment)
                 observe(book_id, segment)
 
-    def _executions(self, book_ids: Sequence[int], after: bytes) -> Iterator[tuple[int, Execution]]:
+    def _executions(self, pages: Iterator[Sequence[Raw]]) -> Iterator[tuple[int, Execution]]:
+        for page in pages:
+            with exact():
+                found = [
+                    (book, Execution(id_, key, at, side, quantity, price, commission + fees, kind))
+                    for book, id_, key, at, side, quantity, price, commission, fees, kind in (
+                        self._rows.executions.parse(page)
+                    )
+                ]
+            self.executions += len(found)
+            yield from found
+
+    def _pages(self, book_ids: Sequence[int], after: bytes) -> Iterator[Sequence[Raw]]:
+        """What the database has, the next page being read while one is worked on."""
         for first in range(0, len(book_ids), ledgers.BOOKS_AT_ONCE):
             some = book_ids[first : first + ledgers.BOOKS_AT_ONCE]
             coming = self._page(some, Position(some[0], after))
             while page := coming.result():
-                coming = self._page(some, Position(page[-1].book_id, page[-1].order_key))
-                with exact():
-                    found = [
-                        (book, Execution(id_, key, at, side, quantity, price, commission + fees, kind))
-                        for book, id_, key, at, side, quantity, price, commission, fees, kind in (
-                            self._rows.executions.parse(page)
-                        )
-                    ]
-                self.executions += len(found)
-                yield from found
+                book_id, _, order_key, *_ = page[-1]
+                coming = self._page(some, Position(book_id, order_key))
+                yield page
 
-    def _page(self, book_ids: Sequence[int], position: Position) -> Future[Sequence[Any]]:
+    def _page(self, book_ids: Sequence[int], position: Position) -> Future[Sequence[Raw]]:
         return self._desk.read_ahead(ledgers.executions_of, self._rows, self._claim, book_ids, position)
 
     def _note(self, book_id: int, excess: Unmatched) -> None:
@@ -120,6 +131,11 @@ class Rebuild:
     async def _bury(self, segment: Segment) -> None:
         async with self._write() as connection:
             await ledgers.bury(connection, self._claim, segment)
+
+
+def _kept_pages(kept: list[Raw]) -> Iterator[Sequence[Raw]]:
+    kept.sort(key=itemgetter(0, 2))
+    return (kept[first : first + ledgers.PAGE] for first in range(0, len(kept), ledgers.PAGE))
 
 
 def _start(standing: Sequence[Segment], landing: bytes) -> int:

@@ -281,7 +281,8 @@ class ImportRun:
                 share = min(1, rebuild.executions / max(staged.executions, 1))
                 self._percent = _STAGED + (_MATCHED - _STAGED) * share
 
-            rebuild.run(destination.landings, observe)
+            rebuild.run(destination.landings, observe, destination.kept)
+            destination.kept = None
             return rebuild
 
         return await self._in_thread(work)

@@ -22,6 +22,9 @@ from tradesense.ingest.service.comparing import Comparison
 ENTRIES_AT_ONCE: Final = 2000
 """Executions that one transaction writes, some 40 ms of it."""
 
+KEPT: Final = 200_000
+"""Executions that are kept in memory to be matched, some 500 bytes each; with more, they are read back."""
+
 _TIME_BYTES: Final = 8
 _KEY_END: Final = 16
 _EPOCH_OFFSET: Final = 1 << 63
@@ -33,7 +36,8 @@ T = TypeVar("T")
 class Destination:
     """An account that a file goes into, and what has been put there: where each book was first touched.
 
-    `is_created` where this import creates it.
+    `is_created` where this import creates it. `kept` are its executions as they were written, where that is all of
+    them and few enough to be kept.
     """
 
     account: Account
@@ -42,6 +46,7 @@ class Destination:
     books: dict[str, Book] = field(default_factory=dict)
     symbols: dict[int, str] = field(default_factory=dict)
     landings: dict[int, bytes] = field(default_factory=dict)
+    kept: list[Sequence[Any]] | None = None
 
     @property
     def is_new(self) -> bool:
@@ -128,13 +133,23 @@ class Staging:
             sources.append((execution, entry.line, entry.sequence))
         self.executions += len(rows)
         origin, same = self._origin, (destination.claim.generation, destination.account.id)
+        batch = self._tables.executions.prepare((*same, origin.broker, origin.format, origin.zone), rows)
+        self._keep(destination, batch)
         self._desk.write(
             self._insert,
             destination.claim,
-            self._tables.executions.prepare((*same, origin.broker, origin.format, origin.zone), rows),
+            batch,
             self._tables.sources.prepare((*same, origin.import_id), sources),
             moved,
         )
+
+    def _keep(self, destination: Destination, batch: Batch) -> None:
+        if not destination.is_new or not self._tables.come_back_alike or self.executions > KEPT:
+            destination.kept = None
+            return
+        if destination.kept is None:
+            destination.kept = []
+        destination.kept += map(self._tables.read_back, batch.rows)
 
     def _first_seen(self, destination: Destination, entries: Iterable[Entry]) -> Iterator[Entry]:
         """Leave out what this file has already told under the same id."""
