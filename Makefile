@@ -12,7 +12,7 @@ run: setup
 	$(BIN)/tradesense serve --demo
 
 test: lint
-	$(BIN)/pytest --database both --cov
+	$(BIN)/pytest --database both --cov -n auto --dist worksteal
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check
