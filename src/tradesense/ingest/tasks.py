@@ -50,7 +50,7 @@ class ImportRunner:
         self._poll = poll
 
     def start(self) -> None:
-        """Begin to look at the queue; from now on the process collects garbage less, and switches threads more often."""
+        """Begin to look at the queue; from now on the process collects garbage less, and switches threads more."""
         gc.set_threshold(*COLLECTIONS)
         sys.setswitchinterval(SWITCH_S)
         self._tasks.start("imports", self._watch())

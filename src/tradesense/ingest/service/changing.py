@@ -9,10 +9,12 @@ from typing import Final
 from uuid import UUID
 
 from keel.clock import Clock
+from keel.errors import Invalid
 from keel.tasks import Tasks
 from tradesense.accounts.service import AccountNotFound
 from tradesense.db.engine import Database, WriteConnection
 from tradesense.db.generations import AccountBusy, Claim, ClaimLost, Tenure, purge
+from tradesense.domain.matching import NotExact
 from tradesense.http.authentication import UserId
 from tradesense.http.versions import raise_data_version
 from tradesense.ingest.repository import places
@@ -26,6 +28,10 @@ DELETED_STAY: Final = timedelta(days=30)
 """How long executions that a person deleted are kept."""
 _TRIES: Final = 40
 _PAUSE_S: Final = 0.05
+
+
+class TooManyDigits(Invalid):
+    """The numbers of a book have too many digits to be added up exactly."""
 
 
 async def nothing_more(_connection: WriteConnection) -> None:
@@ -93,8 +99,14 @@ class Changes:
     async def publish(
         self, user_id: UserId, change: Change, tenure: Tenure, last: Callable[[WriteConnection], Awaitable[None]]
     ) -> int:
-        """Rebuild and publish a change, with one more write in the same transaction; returns the data's version."""
-        await change.rebuild()
+        """Rebuild and publish a change, with one more write in the same transaction; returns the data's version.
+
+        Raises `TooManyDigits`.
+        """
+        try:
+            await change.rebuild()
+        except NotExact as error:
+            raise TooManyDigits(str(error)) from error
         async with tenure.write() as connection:
             await last(connection)
             await tenure.publish(connection)

@@ -60,7 +60,7 @@ class ManualExecutions:
     async def add(self, user_id: UserId, account_id: UUID, entered: Entered) -> tuple[ExecutionId, int]:
         """Add an execution; gives its id and the data's version.
 
-        Raises `AccountNotFound`, `AccountBusy`, and `domain.matching.NotExact` for numbers that cannot be added up.
+        Raises `AccountNotFound`, `AccountBusy`, `TooManyDigits`.
         """
         identity = uuid7().bytes
         async with self._changes.to(user_id, [account_id]) as (change, tenure):
