@@ -7,7 +7,7 @@ HASHED := $(PIP) --require-hashes
 
 BENCHMARKS := $(basename $(notdir $(wildcard benchmarks/*.py)))
 
-.PHONY: run test bench soak fmt lint setup lock
+.PHONY: run test bench soak fmt lint setup lock openapi
 run: setup
 	$(BIN)/tradesense serve --demo
 
@@ -29,6 +29,10 @@ soak: $(VENV)/.dev
 fmt: $(VENV)/.dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+# What clients may rely on; a test compares it with the application.
+openapi: $(VENV)/.dev
+	$(BIN)/python -m tests.openapi_document
 
 setup: $(VENV)/.runtime
 
