@@ -129,11 +129,13 @@ def _trading(ground: _Ground, *, runs_imports: bool) -> TradingState:
     notebook = Notebook(database, clock)
     analytics = Analytics(database, clock, notebook)
     ground.tasks.every(TIDY_EVERY, "purging deleted accounts", accounts.purge_deleted)
+    imports = Imports(database, clock, files, runner.wake)
+    ground.tasks.every(TIDY_EVERY, "purging deleted imports", imports.purge_deleted)
     if runs_imports:
         runner.start()
     return {
         "accounts": accounts,
-        "imports": Imports(database, clock, files, runner.wake),
+        "imports": imports,
         "previews": Previews(database, files, opener, limits),
         "undoing": Undoing(database, clock, changes),
         "manual": ManualEntry(accounts, ManualExecutions(database, clock, changes)),

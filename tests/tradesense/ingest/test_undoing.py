@@ -1,14 +1,17 @@
 """Imports taken back."""
 
+import os
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from tests.tradesense.ingest.conftest import World, generic
 from tests.tradesense.ingest.test_importing import FOUR
 from tradesense.db.generations import AccountBusy, Tenure
-from tradesense.db.tables import ImportStatus, cash_movements, executions, segments, trades
+from tradesense.db.tables import ImportStatus, cash_movements, executions, files, imports, segments, trades
 from tradesense.ingest.repository.queue import ImportNotFound
 
 NOTHING = (0, 0, 0)
@@ -102,3 +105,20 @@ async def test_a_large_import_is_taken_back_page_by_page(world: World) -> None:
     assert await world.totals() == (1, 1, Decimal(0))
     await world.undoing.undo(world.user, extra.id)
     assert await world.hidden() == 0
+
+
+async def test_a_deleted_import_is_forgotten_after_its_time_and_its_file_with_it(world: World) -> None:
+    kept, gone = await world.take(generic(FOUR)), await world.take(generic(FOUR[:1]))
+    await world.undoing.undo(world.user, gone.id)
+    await world.imports.purge_deleted()
+    assert world.files.path(gone.sha256).exists()
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+    async with world.database.write() as connection:
+        await connection.execute(update(imports).where(imports.c.id == gone.id).values(deleted_at=long_ago))
+        await connection.execute(update(files).values(created_at=long_ago))
+    for record in (kept, gone):
+        os.utime(world.files.path(record.sha256), (0, 0))
+    await world.imports.purge_deleted()
+    assert not world.files.path(gone.sha256).exists()
+    assert world.files.path(kept.sha256).exists()
+    assert [record.id for record in await world.imports.list(world.user, None, 10)] == [kept.id]

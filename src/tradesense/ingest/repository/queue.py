@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, exists, func, insert, literal, or_, select, update
+from sqlalchemy import and_, delete, exists, func, insert, literal, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from keel.errors import NotFound
@@ -194,3 +194,11 @@ async def answer(connection: WriteConnection, record: ImportRecord, values: Mapp
 async def mark_deleted(connection: WriteConnection, import_id: UUID, at: datetime) -> None:
     """Delete an import; a worker that runs it notices."""
     await connection.execute(update(imports).where(imports.c.id == import_id).values(deleted_at=at))
+
+
+async def erase_deleted(connection: WriteConnection, before: datetime) -> Sequence[str]:
+    """Forget imports that were deleted before a time; gives the hashes of files that no import names any more."""
+    await connection.execute(delete(imports).where(imports.c.deleted_at < before))
+    named = select(imports.c.sha256)
+    orphans = delete(files).where(files.c.created_at < before, files.c.sha256.not_in(named))
+    return list(await connection.scalars(orphans.returning(files.c.sha256)))

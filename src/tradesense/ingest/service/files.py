@@ -1,8 +1,10 @@
 """Kept files: every upload as it came, named by its hash, never changed."""
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,6 +52,17 @@ class KeptFiles:
         finally:
             temporary.unlink(missing_ok=True)
         return kept
+
+    async def remove(self, sha256: str, unless_since: datetime) -> None:
+        """Forget a file, unless it has been kept anew since a time."""
+
+        def remove() -> None:
+            path = self.path(sha256)
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < unless_since.timestamp():
+                    path.unlink()
+
+        await to_thread.run_sync(remove)
 
     async def borrow(self, read: Read) -> Path:
         """Store an upload for the while it takes to look at it; raises `FileTooLarge`. The caller removes it."""

@@ -27,6 +27,7 @@ from tradesense.ingest.repository.queue import ImportRecord
 from tradesense.ingest.repository.staging import Rows
 from tradesense.ingest.service import findings
 from tradesense.ingest.service.behind import Desk, in_thread
+from tradesense.ingest.service.changing import DELETED_STAY
 from tradesense.ingest.service.choosing import Choice, Chosen, names
 from tradesense.ingest.service.comparing import Comparison
 from tradesense.ingest.service.files import KeptFiles
@@ -37,8 +38,6 @@ from tradesense.ingest.service.suspects import Search, Suspect
 
 T = TypeVar("T")
 
-DELETED_STAY: Final = timedelta(days=30)
-"""How long executions that a person deleted are kept."""
 POSTPONED: Final = timedelta(seconds=2)
 """How long an import waits whose account another writer has."""
 

@@ -17,6 +17,7 @@ from tradesense.db.tables import ImportStatus
 from tradesense.http.authentication import UserId
 from tradesense.ingest.repository import places, queue
 from tradesense.ingest.repository.queue import ImportRecord
+from tradesense.ingest.service.changing import DELETED_STAY
 from tradesense.ingest.service.files import KeptFiles, Read
 
 
@@ -103,6 +104,14 @@ class Imports:
             record = await queue.get_import(connection, user_id, import_id)
         self._wake()
         return record
+
+    async def purge_deleted(self) -> None:
+        """Forget imports that were deleted more than 30 days ago, and the files that only they had."""
+        before = self._clock.now() - DELETED_STAY
+        async with self._database.write() as connection:
+            orphans = await queue.erase_deleted(connection, before)
+        for sha256 in orphans:
+            await self._files.remove(sha256, before)
 
 
 async def check(database: Database, upload: Upload) -> None:
