@@ -64,6 +64,17 @@ class KeptFiles:
 
         await to_thread.run_sync(remove)
 
+    async def remove_leftovers(self, before: datetime) -> None:
+        """Forget what uploads left behind whose process died before a time."""
+
+        def remove() -> None:
+            for path in self._folder.glob(".*"):
+                with contextlib.suppress(FileNotFoundError):
+                    if path.stat().st_mtime < before.timestamp():
+                        path.unlink()
+
+        await to_thread.run_sync(remove)
+
     async def borrow(self, read: Read) -> Path:
         """Store an upload for the while it takes to look at it; raises `FileTooLarge`. The caller removes it."""
         return await self._receive(read)

@@ -19,9 +19,9 @@ LISTED: Final = 1000
 _LINES: Final = 10
 
 
-def one_error(message: str, line: int | None = None) -> dict[str, Any]:
+def one_error(message: str) -> dict[str, Any]:
     """A file that cannot be read as a whole."""
-    return {"errors": [{"line": line, "column": None, "message": message}], "error_count": 1}
+    return {"errors": [{"line": None, "column": None, "message": message}], "error_count": 1}
 
 
 def questions(asked: Iterable[Question]) -> list[dict[str, Any]]:

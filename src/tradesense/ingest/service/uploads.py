@@ -112,6 +112,7 @@ class Imports:
             orphans = await queue.erase_deleted(connection, before)
         for sha256 in orphans:
             await self._files.remove(sha256, before)
+        await self._files.remove_leftovers(before)
 
 
 async def check(database: Database, upload: Upload) -> None:
