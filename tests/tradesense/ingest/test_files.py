@@ -22,20 +22,24 @@ def _reader(content: bytes, chunk: int = 3) -> Read:
     return read
 
 
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
 async def test_a_file_is_kept_under_its_hash(tmp_path: Path) -> None:
     files = KeptFiles(tmp_path / "files", 100)
     kept = await files.keep(_reader(b"ten bytes."))
     assert (kept.sha256, kept.size) == (hashlib.sha256(b"ten bytes.").hexdigest(), 10)
     assert files.path(kept.sha256).read_bytes() == b"ten bytes."
     assert await files.keep(_reader(b"ten bytes.")) == kept
-    assert [path.name for path in (tmp_path / "files").iterdir()] == [kept.sha256]
+    assert _names(tmp_path / "files") == {kept.sha256}
 
 
 async def test_a_file_over_the_limit_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     files = KeptFiles(tmp_path, 9)
     with pytest.raises(FileTooLarge):
         await files.keep(_reader(b"ten bytes."))
-    assert list(tmp_path.iterdir()) == []
+    assert _names(tmp_path) == set()
 
 
 async def test_an_upload_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
@@ -44,7 +48,7 @@ async def test_an_upload_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
 
     with pytest.raises(ConnectionResetError):
         await KeptFiles(tmp_path, 9).keep(read)
-    assert list(tmp_path.iterdir()) == []
+    assert _names(tmp_path) == set()
 
 
 async def test_what_a_dead_process_left_goes_in_time(tmp_path: Path) -> None:
@@ -53,7 +57,7 @@ async def test_what_a_dead_process_left_goes_in_time(tmp_path: Path) -> None:
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (at, at))
     await files.remove_leftovers(NOW)
-    assert {path.name for path in tmp_path.iterdir()} == {".new", "kept"}
+    assert _names(tmp_path) == {".new", "kept"}
 
 
 async def test_a_file_that_was_kept_anew_is_not_removed(tmp_path: Path) -> None:
