@@ -136,3 +136,14 @@ async def test_odd_names_and_odd_characters_do_no_harm(serve: Serve) -> None:
     found = await _followed(person, await _upload(person, content, "a\u202eb.csv"))
     assert found["status"] in {"done", "failed"}
     assert found["file_name"] == "ab.csv"
+
+
+async def test_imports_come_by_the_page_newest_first(serve: Serve) -> None:
+    person = await (await serve()).user()
+    ids = [(await _followed(person, await _upload(person, generic(FOUR[:n])))).get("id") for n in (1, 2, 3)]
+    seen, cursor = [], ""
+    while cursor is not None:
+        page = (await person.get("/imports", params={"limit": 2} | ({"cursor": cursor} if cursor else {}))).json()
+        seen += [each["id"] for each in page["items"]]
+        cursor = page["next"]
+    assert sorted(seen) == sorted(ids)

@@ -12,12 +12,13 @@ from tests.tradesense.ingest.conftest import World
 from tradesense.brokers.contract import Fill, Stated
 from tradesense.brokers.reading import Entry
 from tradesense.db.tables import ImportStatus
-from tradesense.domain.executions import Execution, ExecutionId, Side, order_key
+from tradesense.domain.executions import Execution, ExecutionId, ExecutionKind, Side, order_key
 from tradesense.domain.instruments import AssetClass, Instrument
-from tradesense.domain.matching import match
+from tradesense.domain.matching import Unmatched, match
 from tradesense.domain.trades import Trade
 from tradesense.ingest.repository.places import key_text
 from tradesense.ingest.repository.staging import Other
+from tradesense.ingest.service import findings
 from tradesense.ingest.service.comparing import LISTED, Comparison
 from tradesense.ingest.service.suspects import suspects
 
@@ -120,3 +121,10 @@ def test_what_the_account_has_for_sure_is_no_suspect() -> None:
     entries = [_entry(1, 5), _entry(2, 5)]
     found = suspects([_other(5)], entries, lambda _identities: frozenset({entries[0].identity}))
     assert [each.line for each in found] == [2]
+
+
+def test_what_found_nothing_to_act_on_is_told_with_its_line() -> None:
+    mine, other = ExecutionId(uuid7()), ExecutionId(uuid7())
+    excesses = [Unmatched(each, NOON, ExecutionKind.EXPIRY, Decimal("2.0"), Decimal(0)) for each in (mine, other)]
+    (told,) = findings.unmatched(excesses, {mine: 12})
+    assert told == "line 12: nothing is open that the expiry of 2 could act on"

@@ -15,7 +15,7 @@ from tradesense.ingest.service import rebuilding
 from tradesense.ingest.service.changing import nothing_more
 
 QUICK = settings(
-    max_examples=8,
+    max_examples=5,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # a smaller seed makes no simpler case
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -48,12 +48,12 @@ def of_run(
     reading: Reading, chosen: Chosen, staged: Staging, rebuilds: Iterable[Rebuild], comparison: Comparison
 ) -> dict[str, Any]:
     """What is known in the end. A row all of whose fills were there already is a duplicate."""
-    unmatched = [each for rebuild in rebuilds for _, each in rebuild.unmatched]
+    excesses = [each for rebuild in rebuilds for _, each in rebuild.unmatched]
     warnings = [
         *_warnings(reading),
         *chosen.warnings,
         *staged.warnings,
-        *_unmatched(unmatched, staged.closings),
+        *unmatched(excesses, staged.closings),
         *comparison.warnings,
     ]
     beyond = comparison.disagreements - len(comparison.warnings)
@@ -87,7 +87,8 @@ def _warnings(reading: Reading) -> list[str]:
     return [*listed, f"{beyond} more rows have warnings"] if beyond else listed
 
 
-def _unmatched(excesses: Iterable[Unmatched], lines: Mapping[UUID, int]) -> Iterable[str]:
+def unmatched(excesses: Iterable[Unmatched], lines: Mapping[UUID, int]) -> Iterable[str]:
+    """What to say of expiries and the like that found nothing open; `lines` are those of this import."""
     for excess in excesses:
         line = lines.get(excess.execution_id)
         if line is not None:
