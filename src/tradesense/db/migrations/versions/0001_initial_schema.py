@@ -54,14 +54,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", "born", name="pk_cash_movements"),
     )
     op.create_index("ix_cash_movements_at", "cash_movements", ["account_id", "at", "id"])
-    op.create_index(
-        "uq_cash_movements_identity",
-        "cash_movements",
-        ["account_id", "identity"],
-        unique=True,
-        sqlite_where=LIVE,
-        postgresql_where=LIVE,
-    )
     op.create_table(
         "cash_sources",
         *_generations(),
@@ -347,14 +339,6 @@ def upgrade() -> None:
     )
     op.create_index("ix_executions_at", "executions", ["account_id", "at", "id"])
     op.create_index("ix_executions_book", "executions", ["book_id", "order_key"])
-    op.create_index(
-        "uq_executions_identity",
-        "executions",
-        ["account_id", "identity"],
-        unique=True,
-        sqlite_where=LIVE,
-        postgresql_where=LIVE,
-    )
     op.create_table(
         "segments",
         *_generations(),
@@ -408,5 +392,8 @@ def upgrade() -> None:
     op.create_index("ix_trades_closed", "trades", ["account_id", "closed_at", "id"])
     op.create_index("ix_trades_net", "trades", ["account_id", "net_sort", "id"])
     op.create_index("ix_trades_opened", "trades", ["account_id", "opened_at", "id"])
+    for table in ("executions", "cash_movements"):
+        name, columns = f"uq_{table}_identity", ["account_id", "identity"]
+        op.create_index(name, table, columns, unique=True, sqlite_where=LIVE, postgresql_where=LIVE)
     for table in GENERATIONS:
         op.create_index(f"ix_{table}_dead", table, ["account_id", "died"], sqlite_where=DEAD, postgresql_where=DEAD)
