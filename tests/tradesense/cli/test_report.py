@@ -178,15 +178,29 @@ def test_the_demo_file_gives_a_plausible_report(run: Run, tmp_path: Path) -> Non
     assert "the latest 3 of" in ran.out
 
 
-def test_two_formats_of_one_broker_are_noticed_as_suspected_duplicates(run: Run, broker_samples: Path) -> None:
-    files = (broker_samples / "tradovate" / "orders.csv", broker_samples / "tradovate" / "performance.csv")
-    ran = run("report", *files)
+ORDERS = """orderId,Account,Order ID,B/S,Contract,avgPrice,filledQty,Fill Time,Status,Filled Qty,Avg Fill Price,Currency
+1,ACC,1, Buy,MNQM6,28531.75,5,06/10/2026 16:00:05, Filled,5,28531.75,USD
+2,ACC,2, Sell,MNQM6,28491.75,5,06/10/2026 16:00:29, Filled,5,28491.75,USD
+3,ACC,3, Buy,MNQM6,28500.00,1,06/11/2026 16:00:05, Filled,1,28500.00,USD
+4,ACC,4, Sell,MNQM6,28510.00,1,06/11/2026 16:10:29, Filled,1,28510.00,USD
+"""
+PERFORMANCE = """symbol,buyFillId,sellFillId,qty,buyPrice,sellPrice,pnl,boughtTimestamp,soldTimestamp,duration
+MNQM6,7,8,5,28531.75,28491.75,$(400.00),06/10/2026 16:00:05,06/10/2026 16:00:29,24sec
+"""
+
+
+def test_two_formats_of_one_broker_are_noticed_as_suspected_duplicates(run: Run, tmp_path: Path) -> None:
+    orders, performance = tmp_path / "orders.csv", tmp_path / "performance.csv"
+    orders.write_text(ORDERS)
+    performance.write_text(PERFORMANCE)
+    ran = run("report", orders, performance)
     assert ran.code == 2
-    assert "--duplicates" in ran.err
-    skipped = run("report", *files, "--duplicates", "skip", "--json").json
-    assert skipped["statistics"]["net_pnl"] == "1944.5"
-    imported = run("report", *files, "--duplicates", "import", "--json").json
-    assert imported["statistics"]["net_pnl"] == "2744.5"
+    assert "2 of the 2 fills" in ran.err
+    assert "--duplicates, one of skip, import" in ran.err
+    skipped = run("report", orders, performance, "--duplicates", "skip", "--json").json
+    assert (skipped["statistics"]["net_pnl"], skipped["imported"], skipped["duplicates"]) == ("-380", 4, 1)
+    imported = run("report", orders, performance, "--duplicates", "import", "--json").json
+    assert imported["statistics"]["net_pnl"] == "-780"
 
 
 def test_a_stated_profit_that_the_fills_do_not_give_is_a_warning_that_names_both(run: Run, tmp_path: Path) -> None:
