@@ -6,10 +6,10 @@ from decimal import Decimal
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 
 from keel.ids import uuid7
-from tradesense.db.bulk import Bulk, RawRows
+from tradesense.db.bulk import COPIED_AT_ONCE, Bulk, RawRows
 from tradesense.db.engine import Database
 from tradesense.db.tables import cash_movements, executions
 from tradesense.domain.executions import Side
@@ -32,6 +32,24 @@ async def test_bulk_rows_read_as_they_were_given(database: Database, amounts: li
     chosen = select(*columns).where(cash_movements.c.account_id == account).order_by(cash_movements.c.identity)
     async with database.read() as connection:
         assert [tuple(row) for row in await connection.execute(chosen)] == rows
+
+
+@pytest.mark.parametrize("count", [1, 10, 99, 1111, COPIED_AT_ONCE + 345])
+async def test_however_many_rows_there_are_each_is_written_once(database: Database, count: int) -> None:
+    account = uuid7()
+    bulk = Bulk(cash_movements, ("born", "account_id", "zone"), VARYING, database.dialect)
+    rows = [(uuid7(), n.to_bytes(16, "big"), "fee", Decimal(n), "USD", AT, "12:00", str(n)) for n in range(count)]
+    async with database.write() as connection:
+        await connection.execute(select(1))
+        await bulk.insert(connection, bulk.prepare((1, account, "UTC"), rows))
+    columns = [cash_movements.c[name] for name in VARYING]
+    async with database.read() as connection:
+        found = await connection.execute(select(*columns).order_by(cash_movements.c.identity))
+        assert [tuple(row) for row in found] == rows
+        same = select(func.count()).where(
+            cash_movements.c.born == 1, cash_movements.c.account_id == account, cash_movements.c.zone == "UTC"
+        )
+        assert await connection.scalar(same) == count
 
 
 async def test_raw_rows_read_as_the_column_types_do(database: Database) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from operator import itemgetter
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -25,7 +24,6 @@ from tradesense.db.tables import (
 )
 from tradesense.domain.executions import Side
 from tradesense.http.authentication import UserId
-from tradesense.ingest.repository.ledgers import EXECUTION
 
 _PAGE: Final = 4000
 _SECOND: Final = timedelta(seconds=1)
@@ -65,18 +63,12 @@ class Moved(NamedTuple):
 
 
 class Rows:
-    """The tables of an import, ready for rows in the driver's values.
-
-    `read_back` gives of a row that was written what `ledgers.executions_of` would read, where values `come_back_alike`:
-    SQLite gives what it was given, PostgreSQL may write a decimal in another way.
-    """
+    """The tables of an import, ready for rows in the driver's values."""
 
     def __init__(self, dialect: str) -> None:
-        self.come_back_alike = dialect == "sqlite"
         same = ("born", "account_id")
         source = (*same, "import_id")
         self.executions = Bulk(executions, (*same, "broker", "format", "zone"), _EXECUTION, dialect)
-        self.read_back = itemgetter(*(self.executions.columns.index(column.name) for column in EXECUTION))
         self.sources = Bulk(execution_sources, source, ("execution_id", "line", "sequence"), dialect)
         self.cash = Bulk(cash_movements, (*same, "zone"), _CASH, dialect)
         self.cash_sources = Bulk(cash_sources, source, ("cash_id", "line"), dialect)

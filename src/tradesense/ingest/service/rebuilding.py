@@ -1,10 +1,10 @@
 """Books rebuilt: executions are matched anew from the segment where one has landed, and trades replaced."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 from tradesense.db.bulk import Batch
@@ -19,14 +19,17 @@ from tradesense.ingest.repository.ledgers import LedgerRows, Position, Segment
 from tradesense.ingest.repository.places import Account
 from tradesense.ingest.service.behind import Desk
 
-TRADES_AT_ONCE: Final = 1000
-"""Trades that one transaction writes, some 25 ms of it."""
+TRADES_AT_ONCE: Final = 2000
+"""Trades that one transaction writes, some 40 ms of it."""
 
 FROM_THE_START: Final = b""
 """The landing of a book that is rebuilt as a whole."""
 
 Raw = Sequence[Any]
 """An execution in the driver's values, in the columns of `ledgers.EXECUTION`."""
+
+Books = Iterable[tuple[int, Iterable[Execution]]]
+"""Books by their ids, each with its executions in order."""
 
 Observe = Callable[[int, Sequence[Trade]], None]
 """Told the book and the trades of each segment that was rebuilt."""
@@ -42,15 +45,18 @@ class Rebuild:
         self._write = write
         self._claim = claim
         self._account = account
+        self._same = (claim.generation, claim.account_id)
         self._rows = rows
         self._trades: list[tuple[Any, ...]] = []
         self._segments: list[tuple[Any, ...]] = []
 
-    def run(self, landings: Mapping[int, bytes], observe: Observe, kept: list[Raw] | None = None) -> None:
+    def run(
+        self, landings: Mapping[int, bytes], observe: Observe, kept: dict[int, list[Execution]] | None = None
+    ) -> None:
         """Rebuild books, each from the segment where its first new order key lands.
 
-        `kept` are all executions of the account as they were written just now, and save reading them back. Raises
-        `domain.matching.NotExact`.
+        `kept` are all executions of the account by their books; they save reading them back, and are let go one by
+        one. Raises `domain.matching.NotExact`.
         """
         book_ids = sorted(landings)
         self._multipliers = self._desk.read(ledgers.multipliers, book_ids, self._account.multipliers)
@@ -61,15 +67,15 @@ class Rebuild:
                 for segment in found[start:]:
                     self._desk.write(self._bury, segment)
                 after = _before(found[start].first) if found[start].first <= landings[book_id] else FROM_THE_START
-                self._rebuild(self._pages([book_id], after), start, observe)
+                self._rebuild(self._read([book_id], after), start, observe)
             fresh = [book_id for book_id in book_ids if book_id not in standing]
-            self._rebuild(self._pages(fresh, FROM_THE_START) if kept is None else _kept_pages(kept), 0, observe)
+            self._rebuild(self._read(fresh, FROM_THE_START) if kept is None else self._kept(kept), 0, observe)
             self._flush()
 
-    def _rebuild(self, pages: Iterator[Sequence[Raw]], ordinal: int, observe: Observe) -> None:
-        for book_id, executions in groupby(self._executions(pages), itemgetter(0)):
+    def _rebuild(self, books: Books, ordinal: int, observe: Observe) -> None:
+        for book_id, executions in books:
             matched = match(
-                map(itemgetter(1), executions),
+                executions,
                 multiplier=self._multipliers[book_id],
                 method=self._account.method,
                 unmatched=partial(self._note, book_id),
@@ -77,6 +83,17 @@ class Rebuild:
             for number, segment in enumerate(segments(matched, SEGMENT_EXECUTIONS), start=ordinal):
                 self._add(book_id, number, segment)
                 observe(book_id, segment)
+
+    def _kept(self, kept: dict[int, list[Execution]]) -> Books:
+        for book_id in sorted(kept):
+            executions = kept.pop(book_id)
+            executions.sort(key=attrgetter("order"))
+            self.executions += len(executions)
+            yield book_id, executions
+
+    def _read(self, book_ids: Sequence[int], after: bytes) -> Books:
+        for book_id, found in groupby(self._executions(self._pages(book_ids, after)), itemgetter(0)):
+            yield book_id, map(itemgetter(1), found)
 
     def _executions(self, pages: Iterator[Sequence[Raw]]) -> Iterator[tuple[int, Execution]]:
         for page in pages:
@@ -112,16 +129,15 @@ class Rebuild:
             self._trades += [(*place, *trade[:-1], trade.net) for trade in segment]
         size = sum(trade.executions for trade in segment)
         self._segments.append((*place, segment[0].first, segment[-1].last, size, pack(segment)))
-        if len(self._trades) >= TRADES_AT_ONCE:
+        while len(self._trades) >= TRADES_AT_ONCE:
             self._flush()
 
     def _flush(self) -> None:
-        same = (self._claim.generation, self._claim.account_id)
-        for first in range(0, len(self._trades), TRADES_AT_ONCE):
-            some = self._rows.trades.prepare(same, self._trades[first : first + TRADES_AT_ONCE])
-            self._desk.write(self._insert, some, Batch([]))
-        self._desk.write(self._insert, Batch([]), self._rows.segments.prepare(same, self._segments))
-        self._trades, self._segments = [], []
+        """Write all segments and as many trades as one transaction takes."""
+        trades = self._rows.trades.prepare(self._same, self._trades[:TRADES_AT_ONCE])
+        del self._trades[:TRADES_AT_ONCE]
+        self._desk.write(self._insert, trades, self._rows.segments.prepare(self._same, self._segments))
+        self._segments = []
 
     async def _insert(self, trades: Batch, segments_: Batch) -> None:
         async with self._write() as connection:
@@ -131,11 +147,6 @@ class Rebuild:
     async def _bury(self, segment: Segment) -> None:
         async with self._write() as connection:
             await ledgers.bury(connection, self._claim, segment)
-
-
-def _kept_pages(kept: list[Raw]) -> Iterator[Sequence[Raw]]:
-    kept.sort(key=itemgetter(0, 2))
-    return (kept[first : first + ledgers.PAGE] for first in range(0, len(kept), ledgers.PAGE))
 
 
 def _start(standing: Sequence[Segment], landing: bytes) -> int:
