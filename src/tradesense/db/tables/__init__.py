@@ -12,6 +12,7 @@ from tradesense.db.tables.ledger import (
     segments,
     trades,
 )
+from tradesense.db.tables.outbox import outbox
 from tradesense.db.tables.schema import FOREVER, metadata
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "journal_entries",
     "mappings",
     "metadata",
+    "outbox",
     "playbooks",
     "segments",
     "sessions",

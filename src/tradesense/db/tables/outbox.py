@@ -1,0 +1,39 @@
+"""What was written, for those who keep copies of answers: one row per committed write of a user's data."""
+
+from sqlalchemy import BigInteger, Column, Index, Table, TypedColumns, literal_column
+from sqlalchemy.sql.elements import ColumnElement
+
+from tradesense.db.tables.schema import metadata, optional
+from tradesense.db.types import Document, Identifier, UtcDateTime, serial
+
+
+class OutboxColumns(TypedColumns):
+    """A write of a user's data, which made their `version`, by the instance `origin`. Outlives the user.
+
+    `accounts` are the ids of the accounts that it concerned; NULL is all of them. `done_at` is when the copies of what
+    was there before had been thrown away. `xid` is PostgreSQL's transaction id: rows become visible in no order there,
+    and a snapshot tells by it which ones it shows. On SQLite, where they do in the order of `id`, it is NULL.
+    """
+
+    id = Column(serial(), primary_key=True)
+    xid = optional(BigInteger, index=True)
+    user_id = Column(Identifier, nullable=False)
+    version = Column(BigInteger, nullable=False)
+    accounts: Column[list[str] | None] = Column(Document, nullable=True)
+    origin = Column(Identifier, nullable=False)
+    created_at = Column(UtcDateTime, nullable=False)
+    done_at = optional(UtcDateTime, index=True)
+
+
+def undone() -> ColumnElement[bool]:
+    """The condition of the partial index over writes whose copies may still be about."""
+    return literal_column("done_at").is_(None)
+
+
+outbox = Table(
+    "outbox",
+    metadata,
+    OutboxColumns,
+    Index("ix_outbox_undone", "id", sqlite_where=undone(), postgresql_where=undone()),
+    sqlite_autoincrement=True,  # an id that was forgotten is never given again
+)

@@ -1,0 +1,37 @@
+"""What a transaction notes of the data that it writes, and who hears of it once that is committed."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, Protocol
+from uuid import UUID
+
+NOTES: Final = "tradesense.notes"
+"""Where the `info` of a writing connection has the `Notes` of its transaction."""
+
+
+class Write(NamedTuple):
+    """A write of a user's data by an instance: its row in the outbox, and the accounts it concerned; None is all."""
+
+    id: int
+    origin: UUID
+    user_id: UUID
+    accounts: Sequence[UUID] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What one transaction of the instance `origin` writes."""
+
+    origin: UUID
+    writes: list[Write] = field(default_factory=list)
+
+
+class AfterCommit(Protocol):
+    """Throws away the copies of what was there before a transaction."""
+
+    def __call__(self, writes: Sequence[Write], *, is_certain: bool) -> asyncio.Task[None]:
+        """Begin at once. Whoever waits for the task may be cancelled; it goes on.
+
+        Not `is_certain`: the commit was cut short, and may come to pass later, or never.
+        """
