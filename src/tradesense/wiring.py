@@ -15,7 +15,10 @@ from tradesense.accounts.service import Accounts
 from tradesense.analytics.service.asking import Analytics
 from tradesense.brokers.documents import Limits
 from tradesense.db.engine import Database
+from tradesense.db.invalidation import Invalidations, Invalidator, NullInvalidator
 from tradesense.db.migrations import migrate
+from tradesense.db.notices import Notices
+from tradesense.db.replay import OutboxReplay
 from tradesense.http.authentication import Authentication, SessionCookie, TrustedOrigins
 from tradesense.http.remembered import RememberedAnswers
 from tradesense.ingest.service.changing import Changes
@@ -36,6 +39,7 @@ from tradesense.settings import MEBIBYTE, Settings
 from tradesense.trades.service import ManualEntry, TradeArchive
 
 TIDY_EVERY: Final = timedelta(hours=1)
+TIDY_OUTBOX_EVERY: Final = timedelta(minutes=5)
 LEASE: Final = timedelta(seconds=10)
 """How long a claim on an account or an import outlives the process that made it."""
 
@@ -79,24 +83,45 @@ class _Ground:
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, *, clock: Clock | None = None, passwords: Passwords | None = None, runs_imports: bool = True
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    passwords: Passwords | None = None,
+    invalidator: Invalidator | None = None,
+    runs_imports: bool = True,
 ) -> AsyncIterator[State]:
     """Everything there is, built from the settings and closed in the end; the command line uses it, too.
 
-    `clock` and `passwords` are for tests: hands to turn, and hashes that cost little. A command that imports nothing
-    leaves the queue of imports to others: `runs_imports=False`. A running import is given `settings.shutdown_s` to
-    finish before it is handed back.
+    `clock` and `passwords` are for tests: hands to turn, and hashes that cost little. `invalidator` hears of every
+    write, before it is answered. A command that imports nothing leaves the queue of imports to others:
+    `runs_imports=False`. A running import is given `settings.shutdown_s` to finish before it is handed back.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    ground = _Ground(settings, clock or SystemClock(), Database(settings.database), Tasks())
+    grace, clock = timedelta(seconds=settings.shutdown_s), clock or SystemClock()
+    invalidator = invalidator or NullInvalidator()
+    invalidations = Invalidations(invalidator, clock)
+    ground = _Ground(settings, clock, Database(settings.database, after_commit=invalidations), Tasks())
     try:
         await migrate(ground.database)
+        invalidations.start(ground.database)
+        await _follow_outbox(ground, invalidator, is_shared=False)
         security = _security(ground, passwords or Passwords())
         trading = _trading(ground, runs_imports=runs_imports)
         yield {**security, **trading}
     finally:
-        await ground.tasks.close(timedelta(seconds=settings.shutdown_s))
+        await ground.tasks.close(grace)
+        await invalidations.close(ground.database, grace)
         await ground.database.close()
+
+
+async def _follow_outbox(ground: _Ground, invalidator: Invalidator, *, is_shared: bool) -> None:
+    """Hear of what others write. Where the cache `is_shared` they throw its copies away themselves, unless they die."""
+    replay = OutboxReplay(ground.database, ground.clock, invalidator, is_shared=is_shared)
+    await replay.catch_up()
+    ground.tasks.start("following the outbox", replay.run())
+    ground.tasks.every(TIDY_OUTBOX_EVERY, "forgetting the outbox", replay.forget)
+    if ground.database.dialect == "postgresql" and not is_shared:
+        ground.tasks.start("listening for writes", Notices(ground.database, replay.wake).run())
 
 
 def _security(ground: _Ground, passwords: Passwords) -> SecurityState:

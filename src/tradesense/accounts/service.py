@@ -77,7 +77,7 @@ class Accounts:
         account = AccountId(uuid7())
         async with self._database.write() as connection:
             await repository.add(connection, user, account, {**values, "created_at": self._clock.now()})
-            version = await raise_data_version(connection, user)
+            version = await raise_data_version(connection, user, [account])
         return await self.get(user, account), version
 
     async def edit(
@@ -99,7 +99,7 @@ class Accounts:
         if (method, multipliers) == (before.method, before.multipliers):
             async with self._database.write() as connection:
                 await apply(connection)
-                version = await raise_data_version(connection, user)
+                version = await raise_data_version(connection, user, [account])
         else:
             multipliers = {**_usual(before.multipliers), **multipliers}
             version = await self._rebuild(user, account, method=method, multipliers=multipliers, last=apply)
@@ -118,7 +118,7 @@ class Accounts:
             deleted = {"deleted_at": self._clock.now()}
             if not await repository.change(connection, user, account, deleted, expected):
                 raise VersionMismatch
-            return await raise_data_version(connection, user)
+            return await raise_data_version(connection, user, [account])
 
     async def purge_deleted(self) -> int:
         """Take out of the database what was deleted more than 30 days ago, and say how many accounts."""

@@ -12,6 +12,9 @@ from anyio import to_thread
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from keel.ids import uuid7
+from tradesense.db.writes import NOTES, AfterCommit, Notes
+
 ReadConnection = NewType("ReadConnection", AsyncConnection)
 """A read-only transaction: one snapshot, however many statements."""
 
@@ -51,10 +54,15 @@ class Database:
 
     SQLite has one writer, so writers queue here, in the order in which they came, and a short one waits for one
     other at most; readers never wait (WAL).
+
+    `after_commit` hears of what was noted in a transaction (`outbox.record`) before `write` lets go of its caller.
     """
 
-    def __init__(self, url: str | URL, *, pool_size: int = 5) -> None:
+    def __init__(self, url: str | URL, *, pool_size: int = 5, after_commit: AfterCommit | None = None) -> None:
         self.url = database_url(url) if isinstance(url, str) else url
+        self.origin = uuid7()
+        """This instance, among all that write to the database."""
+        self._after_commit = after_commit
         self._threads = _Threads()
         if self.url.get_backend_name() == "sqlite":
             self._reader = _sqlite(self.url, self._threads, "BEGIN", pool_size, "PRAGMA query_only = ON")
@@ -79,8 +87,23 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[WriteConnection]:
         """A writing transaction: committed where the block ends, rolled back where it raises."""
-        async with self._turn, self._writer.begin() as connection:
-            yield WriteConnection(ReadConnection(connection))
+        notes, is_committing = Notes(self.origin), False
+        try:
+            async with self._turn, self._writer.begin() as connection:
+                connection.info[NOTES] = notes
+                yield WriteConnection(ReadConnection(connection))
+                is_committing = True
+        except BaseException:
+            if is_committing:
+                self._committed(notes, is_certain=False)
+            raise
+        if (hearing := self._committed(notes, is_certain=True)) is not None:
+            await asyncio.wait([hearing])
+
+    def _committed(self, notes: Notes, *, is_certain: bool) -> asyncio.Task[None] | None:
+        if self._after_commit is None or not notes.writes:
+            return None
+        return self._after_commit(notes.writes, is_certain=is_certain)
 
     async def close(self) -> None:
         """Close every connection."""

@@ -1,12 +1,15 @@
 """The version of a user's data: writes say which one they made, and a read that carries it back is never older."""
 
+from collections.abc import Collection
 from typing import Annotated, Final
+from uuid import UUID
 
 from fastapi import Depends, Header
 from sqlalchemy import update
 from starlette.responses import Response
 
 from keel.errors import Stale
+from tradesense.db import outbox
 from tradesense.db.engine import WriteConnection
 from tradesense.db.tables import users
 from tradesense.http.authentication import CurrentUser, UserId
@@ -27,10 +30,18 @@ def put_data_version(response: Response, version: int) -> None:
     response.headers[HEADER] = str(version)
 
 
-async def raise_data_version(connection: WriteConnection, user: UserId) -> int:
-    """Count a write of the user's data, in its own transaction, and return the version that it makes."""
+async def raise_data_version(
+    connection: WriteConnection, user: UserId, accounts: Collection[UUID] | None = None
+) -> int:
+    """Count a write of the user's data, in its own transaction, and return the version that it makes.
+
+    It leaves a row in the outbox, and once it is committed, copies of what the user saw before are thrown away.
+    `accounts` are those that it concerns; None is all of them.
+    """
     raised = update(users).where(users.c.id == user).values(data_version=users.c.data_version + 1)
-    return (await connection.execute(raised.returning(users.c.data_version))).scalar_one()
+    version = (await connection.execute(raised.returning(users.c.data_version))).scalar_one()
+    await outbox.record(connection, user, version, accounts)
+    return version
 
 
 async def _data_version(

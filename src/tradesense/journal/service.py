@@ -151,7 +151,7 @@ class Notebook:
         )
         await repository.erase_annotations(connection, user, [each.execution_id for each in found])
         await repository.write_annotation(connection, user, edited)
-        return await raise_data_version(connection, user)
+        return await raise_data_version(connection, user, [anchor.account_id])
 
     async def _playbook(self, connection: ReadConnection, user: UserId, wanted: UUID | str | None) -> Playbook | None:
         if wanted is None:

@@ -110,7 +110,8 @@ class Changes:
         async with tenure.write() as connection:
             await last(connection)
             await tenure.publish(connection)
-            version = await raise_data_version(connection, user_id)
+            concerned = [each.account.id for each in change.destinations]
+            version = await raise_data_version(connection, user_id, concerned)
         for destination in change.destinations:
             await self._purge(destination.claim)
         return version

@@ -300,6 +300,6 @@ class ImportRun:
                 columns = record.options["mapping"]
                 await mappings.save_mapping(connection, record.user_id, opened.header, columns, self._now())
             await self._advance(connection, ended)
-            await raise_data_version(connection, record.user_id)
+            await raise_data_version(connection, record.user_id, [each.account.id for each in chosen.all])
         self._executions, self._percent = found["executions"], 100
         self._tell(ImportStatus.DONE)

@@ -1,0 +1,99 @@
+"""The outbox: each write of a user's data leaves a row, in its own transaction; no copy of an answer outlives that.
+
+Who commits a write throws the copies away and marks its row done; where they die in between, the row tells the others.
+"""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from datetime import datetime
+from typing import Any, Final, NewType
+from uuid import UUID
+
+from sqlalchemy import Boolean, Text, bindparam, cast, delete, func, insert, select, text, type_coerce, update
+from sqlalchemy.sql.elements import ColumnElement
+
+from keel.clock import wall_ns
+from tradesense.db.engine import ReadConnection, WriteConnection
+from tradesense.db.tables import outbox
+from tradesense.db.writes import NOTES, Notes, Write
+from tradesense.domain.local_time import instant
+
+CHANNEL: Final = "tradesense_outbox"
+"""Where PostgreSQL tells of new rows; the payload is their origin."""
+AT_ONCE: Final = 1000
+"""Rows that are read at once, a few ms."""
+
+Position = NewType("Position", str)
+"""Up to where somebody has read the outbox: PostgreSQL's snapshot of that moment, SQLite's highest id."""
+
+_COLUMNS: Final = (outbox.c.id, outbox.c.origin, outbox.c.user_id, outbox.c.accounts)
+_AFTER_SNAPSHOT: Final = """
+    outbox.xid >= txid_snapshot_xmin(CAST(:position AS txid_snapshot))
+    AND NOT txid_visible_in_snapshot(outbox.xid, CAST(:position AS txid_snapshot))
+"""
+
+
+async def record(
+    connection: WriteConnection, user: UUID, version: int, accounts: Collection[UUID] | None = None
+) -> None:
+    """Note that this transaction makes a version of a user's data. `accounts` are those it concerns; None is all."""
+    notes: Notes = connection.info[NOTES]
+    row = {
+        "user_id": user,
+        "version": version,
+        "accounts": None if accounts is None else [str(each) for each in accounts],
+        "origin": notes.origin,
+        "created_at": instant(wall_ns() // 1000),
+    }
+    added = insert(outbox).values(row).returning(outbox.c.id)
+    if _is_postgresql(connection):
+        told = func.pg_notify(CHANNEL, str(notes.origin))
+        added = added.values(xid=func.txid_current()).returning(told)
+    id_ = (await connection.execute(added)).scalar_one()
+    notes.writes.append(Write(id_, notes.origin, user, None if accounts is None else [*accounts]))
+
+
+async def undone(connection: ReadConnection, after: int = 0) -> list[Write]:
+    """The first `AT_ONCE` writes after this id that nobody has marked done."""
+    query = select(*_COLUMNS).where(outbox.c.done_at.is_(None), outbox.c.id > after)
+    return [_write(row) for row in await connection.execute(query.order_by(outbox.c.id).limit(AT_ONCE))]
+
+
+async def position(connection: ReadConnection) -> Position:
+    """Where a reader stands who has read all that this transaction sees."""
+    if _is_postgresql(connection):
+        return Position((await connection.execute(select(cast(func.txid_current_snapshot(), Text)))).scalar_one())
+    return Position(str(await connection.scalar(select(func.max(outbox.c.id))) or 0))
+
+
+async def since(connection: ReadConnection, before: Position) -> AsyncIterator[list[Write]]:
+    """All writes that this transaction sees and one at the position `before` did not, in parts of `AT_ONCE`."""
+    query = select(*_COLUMNS).where(_not_seen_at(connection, before))
+    async for part in (await connection.stream(query)).partitions(AT_ONCE):
+        yield [_write(row) for row in part]
+
+
+def _not_seen_at(connection: ReadConnection, before: Position) -> ColumnElement[bool]:
+    # Ids are given before transactions end, in whatever order: a highest id seen would skip those that come late.
+    if _is_postgresql(connection):
+        return type_coerce(text(_AFTER_SNAPSHOT).bindparams(bindparam("position", before, Text)), Boolean)
+    return outbox.c.id > int(before)
+
+
+async def mark_done(connection: WriteConnection, ids: Sequence[int], at: datetime) -> None:
+    """Note that the copies of what was there before these writes are gone."""
+    marked = update(outbox).where(outbox.c.id.in_(ids), outbox.c.done_at.is_(None))
+    await connection.execute(marked.values(done_at=at))
+
+
+async def forget(connection: WriteConnection, done_before: datetime) -> int:
+    """Drop the rows that were done before this time, and say how many."""
+    return (await connection.execute(delete(outbox).where(outbox.c.done_at < done_before))).rowcount
+
+
+def _is_postgresql(connection: ReadConnection) -> bool:
+    return connection.dialect.name == "postgresql"
+
+
+def _write(row: Any) -> Write:  # noqa: ANN401 - a row of _COLUMNS
+    accounts = None if row.accounts is None else [UUID(each) for each in row.accounts]
+    return Write(row.id, row.origin, row.user_id, accounts)
