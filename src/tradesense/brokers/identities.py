@@ -1,6 +1,6 @@
 """What a fill is called for ever: the digest by which the same fill is known in every file that tells it."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import blake2b
 from typing import Final
 from uuid import UUID
@@ -10,7 +10,6 @@ from tradesense.domain.executions import ExecutionId
 
 DIGEST_BYTES: Final = 16
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  (a wall time)
-_MILLISECOND: Final = timedelta(milliseconds=1)
 _VERSION_7: Final = 7 << 76
 _VARIANT: Final = 2 << 62
 
@@ -44,7 +43,8 @@ def execution_id(account: UUID, identity: bytes, wall: datetime) -> ExecutionId:
     48 bits are the wall time in milliseconds as the file wrote it, 74 are a digest of account and identity
     (RFC 9562, section 5.7, with the random part deterministic).
     """
-    milliseconds = (wall - _EPOCH) // _MILLISECOND
+    since = wall - _EPOCH
+    milliseconds = (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
     noise = int.from_bytes(blake2b(account.bytes + identity, digest_size=10).digest(), "big")
     high, low = (noise >> 62) & 0xFFF, noise & ((1 << 62) - 1)
     return ExecutionId(UUID(int=(milliseconds & ((1 << 48) - 1)) << 80 | _VERSION_7 | high << 64 | _VARIANT | low))

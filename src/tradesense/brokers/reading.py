@@ -3,7 +3,6 @@
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, Self, TypeAlias
 
 import numpy as np
@@ -13,11 +12,10 @@ from tradesense.brokers.contract import Cash, CashMovement, Failed, Fill, Format
 from tradesense.brokers.documents import Document
 from tradesense.brokers.identities import base_digest, cash_digest, with_ordinal
 from tradesense.brokers.spool import CashSpool, FillSpool
+from tradesense.domain.local_time import microseconds
 
 MAX_LISTED: Final = 1000
 _PROGRESS_ROWS: Final = 2048
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 Instants: TypeAlias = NDArray[np.int64]
 Keys: TypeAlias = NDArray[np.uint64]
@@ -167,7 +165,7 @@ class Reading:
         self._fills.append(line, part, base, fill)
         self._keys.append(int.from_bytes(base[:8], "big"))
         self._lines.append(line)
-        self._instants.append((fill.at - _EPOCH) // _MICROSECOND)
+        self._instants.append(microseconds(fill.at))
         if fill.account is not None:
             self.accounts[fill.account] = self.accounts.get(fill.account, 0) + 1
 

@@ -57,7 +57,7 @@ class Bulk:
         self._columns = (*constant, *columns)
         self._copies = dialect == "postgresql"
         names = ", ".join(f'"{name}"' for name in self._columns)
-        self._insert_into = f'INSERT INTO "{table.name}" ({names}) VALUES '
+        self._insert_into = f'INSERT INTO "{table.name}" ({names}) VALUES '  # noqa: S608 - names of our own
         shared = [f"?{place}" for place in range(1, len(constant) + 1)]
         self._marks = f"({','.join([*shared, *('?' for _ in columns)])})"
         converts = _TO_SQLITE if dialect == "sqlite" else {}

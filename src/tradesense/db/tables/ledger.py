@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     column,
+    literal_column,
     text,
 )
 
@@ -188,6 +189,7 @@ segments = Table(
     Index("ix_segments_account", "account_id"),
     index_of_the_dead("segments"),
 )
+still_open = literal_column("closed_at").is_(None)  # in the index as well, or SQLite would prefer another one
 trades = Table(
     "trades",
     metadata,
@@ -195,7 +197,7 @@ trades = Table(
     PrimaryKeyConstraint("id", "born"),
     Index("ix_trades_book", "book_id", "first"),
     Index("ix_trades_opened", "account_id", "opened_at", "id"),
-    Index("ix_trades_closed", "account_id", "closed_at", "id"),
+    Index("ix_trades_open", "account_id", "closed_at", sqlite_where=still_open, postgresql_where=still_open),
     Index("ix_trades_net", "account_id", "net_sort", "id"),
     index_of_the_dead("trades"),
 )

@@ -13,6 +13,7 @@ depends_on = None
 
 FOREVER = str(1 << 62)
 LIVE = sa.text(f"died = {FOREVER}")
+OPEN = sa.text("closed_at IS NULL")
 DEAD = sa.text(f"died < {FOREVER}")
 GENERATIONS = ("executions", "execution_sources", "cash_movements", "cash_sources", "segments", "trades")
 
@@ -389,7 +390,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", "born", name="pk_trades"),
     )
     op.create_index("ix_trades_book", "trades", ["book_id", "first"])
-    op.create_index("ix_trades_closed", "trades", ["account_id", "closed_at", "id"])
+    op.create_index("ix_trades_open", "trades", ["account_id", "closed_at"], sqlite_where=OPEN, postgresql_where=OPEN)
     op.create_index("ix_trades_net", "trades", ["account_id", "net_sort", "id"])
     op.create_index("ix_trades_opened", "trades", ["account_id", "opened_at", "id"])
     for table in ("executions", "cash_movements"):
