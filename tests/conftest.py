@@ -26,7 +26,7 @@ CHECKOUT: Final = Path(__file__).resolve().parent.parent
 BROKER_SAMPLES: Final = Path(
     os.environ.get("TRADESENSE_BROKER_SAMPLES", CHECKOUT.parent / "shared" / "data" / "brokers"),
 )
-pytest_plugins = ["tests.application"]
+pytest_plugins = ["tests.application", "tests.valkey"]
 DATABASES: Final = {"sqlite": ["sqlite"], "postgresql": ["postgresql"], "both": ["sqlite", "postgresql"]}
 
 

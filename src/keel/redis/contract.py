@@ -21,8 +21,15 @@ Reply: TypeAlias = "bytes | int | float | list[Reply] | dict[bytes, Reply] | Non
 class RedisUnavailable(Unavailable):
     """Redis is away: breaker open, timeout, connection cut, budget spent, a replica where a master was.
 
-    Whether the command was carried out is not known.
+    Whether the command was carried out is not known. `reason` is for a log: it may name a host, never a secret.
     """
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__("Redis is away.")
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"Redis is away: {self.reason}" if self.reason else self.detail
 
 
 class CommandRefused(Exception):
