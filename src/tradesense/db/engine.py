@@ -3,16 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from threading import Thread
 from typing import Any, Final, NewType
-from weakref import WeakSet
 
-import aiosqlite
-from anyio import to_thread
-from sqlalchemy import URL, event, make_url
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from keel.ids import uuid7
+from tradesense.db.sqlite import sqlite_engine
 from tradesense.db.writes import NOTES, AfterCommit, Notes
 
 ReadConnection = NewType("ReadConnection", AsyncConnection)
@@ -26,15 +23,6 @@ _DRIVERS: Final = {
     "postgresql": "postgresql+asyncpg",
     "sqlite": "sqlite+aiosqlite",
 }
-_PRAGMAS: Final = (
-    "PRAGMA busy_timeout = 10000",
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = NORMAL",
-    "PRAGMA foreign_keys = ON",
-    "PRAGMA temp_store = MEMORY",
-)
-_STATEMENT_S: Final = 10.0
-"""How long closing waits for a statement that nobody waits for any more."""
 
 
 def database_url(text: str) -> URL:
@@ -63,10 +51,9 @@ class Database:
         self.origin = uuid7()
         """This instance, among all that write to the database."""
         self._after_commit = after_commit
-        self._threads = _Threads()
         if self.url.get_backend_name() == "sqlite":
-            self._reader = _sqlite(self.url, self._threads, "BEGIN", pool_size, "PRAGMA query_only = ON")
-            self._writer = _sqlite(self.url, self._threads, "BEGIN IMMEDIATE", 1, "PRAGMA cache_size = -16384")
+            self._reader = sqlite_engine(self.url, "BEGIN", pool_size, "PRAGMA query_only = ON")
+            self._writer = sqlite_engine(self.url, "BEGIN IMMEDIATE", 1, "PRAGMA cache_size = -16384")
             self._turn: AbstractAsyncContextManager[Any] = asyncio.Lock()
         else:
             self._writer = create_async_engine(self.url, pool_size=pool_size, max_overflow=pool_size)
@@ -86,12 +73,13 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[WriteConnection]:
-        """A writing transaction: committed where the block ends, rolled back where it raises."""
+        """A writing transaction: committed where the block ends, rolled back where it raises or is cancelled."""
         notes, is_committing = Notes(self.origin), False
         try:
             async with self._turn, self._writer.begin() as connection:
                 connection.info[NOTES] = notes
                 yield WriteConnection(ReadConnection(connection))
+                await asyncio.sleep(0)  # meets a cancellation that a statement has put off
                 is_committing = True
         except BaseException:
             if is_committing:
@@ -109,47 +97,3 @@ class Database:
         """Close every connection."""
         await self._reader.dispose()
         await self._writer.dispose()
-        await self._threads.end()
-
-
-class _Threads:
-    """The threads of aiosqlite's connections.
-
-    One whose task was cancelled goes on until its statement is done, and then reports to the event loop, which must
-    still be there.
-    """
-
-    def __init__(self) -> None:
-        self._running = WeakSet[Thread]()
-
-    async def connect(self, *args: Any, **kwargs: Any) -> aiosqlite.Connection:  # noqa: ANN401 - the driver's own
-        connection = aiosqlite.connect(*args, **kwargs)
-        thread = connection._thread  # noqa: SLF001 - as SQLAlchemy does, to make a daemon of it
-        thread.daemon = True
-        self._running.add(thread)
-        return await connection
-
-    async def end(self) -> None:
-        """Wait for those that were told to end."""
-        for thread in list(self._running):
-            await to_thread.run_sync(thread.join, _STATEMENT_S)
-
-
-def _sqlite(url: URL, threads: _Threads, begin: str, pool_size: int, *pragmas: str) -> AsyncEngine:
-    engine = create_async_engine(
-        url, pool_size=pool_size, max_overflow=0, connect_args={"async_creator_fn": threads.connect}
-    )
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def prepare(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own
-        connection.isolation_level = None  # the driver begins nothing by itself; `begin` below does
-        cursor = connection.cursor()
-        for pragma in (*_PRAGMAS, *pragmas):
-            cursor.execute(pragma)
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def start(connection: Any) -> None:  # noqa: ANN401 - a synchronous connection, typed Any by the event
-        connection.exec_driver_sql(begin)
-
-    return engine

@@ -14,7 +14,7 @@ from tradesense.db.tables import ImportStatus
 from tradesense.ingest.repository import queue
 from tradesense.ingest.repository.queue import ImportRecord
 from tradesense.ingest.service import findings
-from tradesense.ingest.service.running import Equipment, ImportRun, Withdrawn
+from tradesense.ingest.service.running import Equipment, ImportRun, Stopped, Withdrawn
 
 MOST_ATTEMPTS: Final = 100
 """Attempts after which an import that always ends with its process is given up."""
@@ -75,7 +75,8 @@ class ImportRunner:
 
     async def _rest(self) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), self._poll.total_seconds())
+            async with asyncio.timeout(self._poll.total_seconds()):
+                await self._woken.wait()
         self._woken.clear()
 
     async def _claim(self) -> tuple[ImportRecord, Tenure] | None:
@@ -84,13 +85,27 @@ class ImportRunner:
             if not await queue.is_waiting(reader, now):
                 return None
         tenure = Tenure(equipment.database, equipment.clock, equipment.lease)
-        async with equipment.database.write() as connection:
-            record = await queue.claim_next(connection, tenure.owner, now, now + equipment.lease)
+        record = None
+        try:
+            async with equipment.database.write() as connection:
+                record = await queue.claim_next(connection, tenure.owner, now, now + equipment.lease)
+        except asyncio.CancelledError:
+            if record is not None:  # it may have been claimed nevertheless
+                await ImportRun(equipment, record, tenure).put_back(now)
+            raise
         return None if record is None else (record, tenure)
 
     async def _run(self, record: ImportRecord, tenure: Tenure) -> None:
         run = ImportRun(self._equipment, record, tenure)
-        beating = self._tasks.start(f"heartbeat of import {record.id}", self._beat(run), finish=True)
+        try:
+            async with Tasks() as beside:
+                beside.start(f"heartbeat of import {record.id}", self._beat(run))
+                await self._attempt(run, record)
+        finally:
+            self._free.release()
+            self.wake()
+
+    async def _attempt(self, run: ImportRun, record: ImportRecord) -> None:
         try:
             if record.attempts >= MOST_ATTEMPTS:
                 await run.end(ImportStatus.FAILED, findings.one_error(OURS))
@@ -99,10 +114,6 @@ class ImportRunner:
         except Exception:  # noqa: BLE001 - logged; the file may be read by a later version
             _LOG.exception("import %s met an error of ours", record.id)
             await self._retry(run, record)
-        finally:
-            beating.cancel()
-            self._free.release()
-            self.wake()
 
     async def _retry(self, run: ImportRun, record: ImportRecord) -> None:
         if record.attempts >= MOST_ERRORS:
@@ -117,6 +128,6 @@ class ImportRunner:
             try:
                 async with run.write():
                     pass
-            except (ClaimLost, Withdrawn):
+            except (ClaimLost, Withdrawn, Stopped):
                 run.stop()
                 return

@@ -61,9 +61,6 @@ async def test_closing_lets_a_running_import_finish_within_its_grace(world: Worl
 
 
 async def test_closing_hands_a_running_import_back_after_its_grace(world: World) -> None:
-    if world.database.dialect == "sqlite":
-        # A fault, not a rule: a cancelled aiosqlite statement can keep its lock, and the import then stays `running`.
-        pytest.skip("known fault: on SQLite a running import is not always handed back")
     async with Tasks() as tasks:
         runner = ImportRunner(world.equipment, tasks)
         record = await world.upload(generic(MANY))

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import Any, ParamSpec, TypeVar
 
-from anyio import from_thread, to_thread
 from anyio.from_thread import BlockingPortal
 
 from tradesense.db.engine import Database
@@ -68,22 +68,18 @@ class Desk:
 
 async def in_thread(database: Database, work: Callable[[Desk], T], stop: Callable[[], None] = lambda: None) -> T:
     """Do work that takes CPU time. A cancellation waits until the thread has ended, which `stop` tells it to."""
-    ended = asyncio.Event()
-
-    def watched(desk: Desk) -> T:
-        try:
-            return work(desk)
-        finally:
-            from_thread.run_sync(ended.set)
-
-    outcome: Future[T] = Future()
-    async with BlockingPortal() as portal:
-        try:
-            outcome.set_result(await to_thread.run_sync(watched, Desk(database, portal)))
-        except asyncio.CancelledError:
-            stop()
-            await ended.wait()
-            raise
-        except Exception as error:  # noqa: BLE001 - raised below: the portal would make a group of it
-            outcome.set_exception(error)
-    return outcome.result()
+    cancelled = None
+    with ThreadPoolExecutor(1) as executor:
+        async with BlockingPortal() as portal:
+            desk = Desk(database, portal)
+            working = asyncio.get_running_loop().run_in_executor(executor, copy_context().run, work, desk)
+            while not working.done():
+                try:
+                    await asyncio.wait([working])
+                except asyncio.CancelledError as error:
+                    cancelled = error
+                    stop()
+            working.exception()  # seen, though a cancellation be what is raised
+    if cancelled is not None:
+        raise cancelled
+    return working.result()
