@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from tests.watchdog import watched_loop
 from tradesense import wiring
 from tradesense.app import create_app
+from tradesense.db.invalidation import Invalidator
 from tradesense.security.service import Passwords
 from tradesense.settings import Settings
 
@@ -96,12 +97,13 @@ class Served:
 
 
 @asynccontextmanager
-async def served(settings: Settings) -> AsyncIterator[Served]:
-    """The application on these settings, from its start to its end, under the watchdog in between."""
+async def served(settings: Settings, invalidator: Invalidator | None = None) -> AsyncIterator[Served]:
+    """The application on these settings, from its start to its end; `invalidator` hears of every write."""
     clock = Hands()
 
     def opening(opened_with: Settings) -> AbstractAsyncContextManager[wiring.State]:
-        return wiring.opened(opened_with, clock=clock, passwords=Passwords(time_cost=1, memory_kib=8))
+        cheap = Passwords(time_cost=1, memory_kib=8)
+        return wiring.opened(opened_with, clock=clock, passwords=cheap, invalidator=invalidator)
 
     app = create_app(settings, opening)
     async with AsyncExitStack() as stack, app.router.lifespan_context(app) as state:

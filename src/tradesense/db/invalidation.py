@@ -88,7 +88,7 @@ class Invalidations:
         while True:
             await self._is_any.wait()
             await asyncio.sleep(BATCH_S)
-            await asyncio.wait([self._tasks.start("marking a batch of the outbox", self._mark(database))])
+            await asyncio.wait([self._tasks.start("marking a batch of the outbox", self._mark(database), finish=True)])
 
     async def _mark(self, database: Database) -> None:
         self._is_any.clear()

@@ -21,6 +21,9 @@ RECONNECT_S: Final = 0.5
 HEARTBEAT_S: Final = 10.0
 """A connection that is silently cut says nothing of it until it is asked, and then has as long to answer."""
 
+NAME: Final = "tradesense: listening"
+"""What the connection is called in `pg_stat_activity`."""
+
 _LOG: Final = logging.getLogger(__name__)
 _CUT: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError)
 
@@ -35,7 +38,8 @@ class Notices:
 
     async def run(self) -> None:
         """Listen for ever."""
-        engine = create_async_engine(self._database.url, poolclass=NullPool)
+        named = {"server_settings": {"application_name": NAME}}
+        engine = create_async_engine(self._database.url, poolclass=NullPool, connect_args=named)
         while True:
             try:
                 await self._listen(engine)

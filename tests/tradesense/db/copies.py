@@ -1,0 +1,129 @@
+"""Instances as the outbox knows them: each writes, keeps copies of answers, and follows what the others write."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import insert, select
+
+from keel.clock import SystemClock
+from keel.ids import uuid7
+from tests.application import Hands
+from tradesense.db import outbox as rows
+from tradesense.db.engine import Database
+from tradesense.db.invalidation import Invalidations, user_tag
+from tradesense.db.replay import OutboxReplay
+from tradesense.db.tables import outbox, users
+from tradesense.http.authentication import UserId
+from tradesense.http.versions import raise_data_version
+
+WITHIN_S: Final = 20.0
+"""How long a test waits for what is to come; it comes at once unless the machine is busy."""
+
+
+async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
+    """Wait until something is the case."""
+    begun = time.monotonic()
+    while True:
+        found = condition()
+        if found if isinstance(found, bool) else await found:
+            return
+        assert time.monotonic() - begun < WITHIN_S
+        await asyncio.sleep(0.01)
+
+
+@dataclass
+class Copies:
+    """An invalidator that notes what it was told to throw away, and does as the test likes."""
+
+    told: list[str] = field(default_factory=list)
+    before: Callable[[], Awaitable[object]] | None = None
+
+    async def invalidate_tags(self, *tags: str) -> None:
+        if self.before is not None:
+            await self.before()
+        self.told += tags
+
+    async def hears(self, *tags: str) -> None:
+        """Wait until it was told of all these."""
+        await until(lambda: {*tags} <= {*self.told})
+
+    def taken(self) -> list[str]:
+        """What it was told since this was last asked."""
+        told, self.told = self.told, []
+        return told
+
+
+class Instance:
+    """One process's worth: a database, copies, and whatever throws them away."""
+
+    def __init__(self, url: str, *, is_shared: bool = False, poll: timedelta = timedelta(hours=1)) -> None:
+        self.clock = Hands(SystemClock().now())
+        self.copies = Copies()
+        self.invalidations = Invalidations(self.copies, self.clock)
+        self.database = Database(url, after_commit=self.invalidations)
+        self.replay = OutboxReplay(self.database, self.clock, self.copies, is_shared=is_shared, poll=poll)
+
+    async def add_user(self) -> UserId:
+        user = UserId(uuid7())
+        row = {"id": user, "email": f"{user}@example.org", "password_hash": "x", "created_at": self.clock.now()}
+        async with self.database.write() as connection:
+            await connection.execute(insert(users).values(row))
+        return user
+
+    async def write(self, user: UserId, accounts: Sequence[UUID] | None = None) -> int:
+        """A write of the user's data."""
+        async with self.database.write() as connection:
+            return await raise_data_version(connection, user, accounts)
+
+    async def look(self, after: timedelta = timedelta(0)) -> list[str]:
+        """What it throws away when it looks at the outbox, so long after the last time."""
+        self.clock.forward(after)
+        self.copies.taken()
+        await self.replay.look()
+        return self.copies.taken()
+
+    async def outbox(self) -> Sequence[Any]:
+        async with self.database.read() as connection:
+            return (await connection.execute(select(outbox).order_by(outbox.c.id))).all()
+
+    async def undone(self) -> int:
+        async with self.database.read() as connection:
+            return len(await rows.undone(connection))
+
+    async def settle(self, but: int = 0) -> None:
+        """Wait until all of the outbox is marked done, `but` for some rows."""
+        await until(lambda: self._has_undone(but))
+
+    async def _has_undone(self, number: int) -> bool:
+        return await self.undone() == number
+
+    async def close(self) -> None:
+        await self.invalidations.close(self.database, timedelta(seconds=WITHIN_S))
+        await self.database.close()
+
+
+Start = Callable[..., Awaitable[Instance]]
+
+
+@asynccontextmanager
+async def instances(url: str) -> AsyncIterator[Start]:
+    """Instances on one database, each caught up with the outbox when it starts."""
+    async with AsyncExitStack() as stack:
+
+        async def start(*, is_shared: bool = False) -> Instance:
+            instance = Instance(url, is_shared=is_shared)
+            stack.push_async_callback(instance.close)
+            await instance.replay.catch_up()
+            return instance
+
+        yield start
+
+
+def tag(user: UserId) -> str:
+    return user_tag(user)
