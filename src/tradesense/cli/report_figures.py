@@ -60,9 +60,21 @@ def figures(books: Books, method: Method, zone: ZoneInfo, balances: Mapping[str,
     ledger = ledgers.join((_description(book), [pack(trades)]) for book, trades in matched)
     capital = _capital(books, zone, balances)
     statistics = summarise(View(ledger, zone), now=now, terms=Terms(capital)).as_json()
+    parts = statistics.pop("by_currency")
+    nothing = View(ledgers.join(()), zone)
+
+    def of_currency(name: str) -> dict[str, Any]:
+        if name in parts:
+            return dict(parts[name])
+        terms = Terms({name: capital[name]} if name in capital else {})
+        return summarise(nothing, now=now, terms=terms).flat() | {"currency": name}
+
     return Figures(
         trades=trade_rows((book, trade) for book, trades in matched for trade in trades),
-        by_currency=_by_currency(books, statistics.pop("by_currency")),
+        by_currency={
+            name: {**of_currency(name), "cash": text(money.cash), "costs_paid": text(money.costs)}
+            for name, money in sorted(books.money().items())
+        },
         statistics=statistics,
         charts={name: _charts(part, zone, capital.get(name)) for name, part in ledger.by_currency().items()},
         warnings=warnings + books.comparison.warnings,
@@ -92,14 +104,6 @@ def _capital(books: Books, zone: ZoneInfo, balances: Mapping[str, Decimal]) -> d
             raise UnclearBalance(f"there are several currencies: {', '.join(currencies)}")
         named |= dict.fromkeys(currencies, only)
     return {currency: Capital(balance, books.flows(currency, zone)) for currency, balance in named.items()}
-
-
-def _by_currency(books: Books, statistics: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The statistics of each currency, with `cash` and `costs_paid` of all its fills."""
-    return {
-        currency: {**statistics.get(currency, {}), "cash": text(money.cash), "costs_paid": text(money.costs)}
-        for currency, money in sorted(books.money().items())
-    }
 
 
 def _charts(ledger: Ledger, zone: ZoneInfo, capital: Capital | None) -> Charts:

@@ -14,6 +14,7 @@ from tradesense.brokers.contract import CashKind, CashMovement, Options
 from tradesense.brokers.reading import Reading
 from tradesense.cli.books import Books, Money
 from tradesense.cli.exports import read_export
+from tradesense.cli.report_figures import figures
 from tradesense.domain.executions import ExecutionKind
 from tradesense.domain.matching import Method
 
@@ -78,6 +79,21 @@ def test_money_is_signed_by_side_and_kept_by_currency(read_text: ReadText) -> No
         "USD": Money(Decimal(100), Decimal(3)),
         "EUR": Money(Decimal("-601.5"), Decimal(2)),
     }
+
+
+def test_a_currency_whose_fills_made_no_trade_has_the_same_figures_as_any_other(read_text: ReadText) -> None:
+    books = Books()
+    books.add(read_text(HEADER + ROUND_TRIP + "2026-01-06 10:00,SAP,buy,3,200.5,2,,1,EUR,A,9\n"))
+    (euros,) = (book for book in books if book.instrument.currency == "EUR")
+    for identity, execution in euros.executions.items():
+        euros.executions[identity] = execution._replace(kind=ExecutionKind.EXPIRY)
+    found = figures(books, Method.FIFO, UTC, {"EUR": Decimal(500)}, datetime(2026, 2, 1, tzinfo=UTC))
+    assert len(found.trades) == 1
+    dollars, none = found.by_currency["USD"], found.by_currency["EUR"]
+    assert dollars.keys() == none.keys()
+    assert (none["currency"], none["trades"], none["net_pnl"], none["costs_paid"]) == ("EUR", 0, "0", "2")
+    assert (none["win_rate"], none["reasons"]["win_rate"]) == (None, "no closed trades")
+    assert (none["starting_balance"], none["equity"], dollars["starting_balance"]) == ("500", "500", None)
 
 
 def test_a_transfer_moves_no_cash(read_text: ReadText) -> None:
