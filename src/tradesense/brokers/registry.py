@@ -1,7 +1,9 @@
 """The formats that TradeSense reads, and which of them a file is."""
 
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from tradesense.brokers import mapping
@@ -53,6 +55,41 @@ FORMATS: Final = (
 """`module:class` of every format, in the order in which equals are preferred."""
 
 
+_TITLES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "binance": "Binance",
+        "coinbase": "Coinbase",
+        "das": "DAS Trader",
+        "degiro": "DEGIRO",
+        "etoro": "eToro",
+        "etrade": "E*TRADE",
+        "fidelity": "Fidelity",
+        "freetrade": "Freetrade",
+        "generic": "Generic",
+        "ibkr": "Interactive Brokers",
+        "metatrader4": "MetaTrader 4",
+        "metatrader5": "MetaTrader 5",
+        "ninjatrader": "NinjaTrader",
+        "revolut": "Revolut",
+        "robinhood": "Robinhood",
+        "saxo": "Saxo Bank",
+        "schwab": "Charles Schwab",
+        "swissquote": "Swissquote",
+        "tastytrade": "tastytrade",
+        "thinkorswim": "thinkorswim",
+        "topstepx": "TopstepX",
+        "traderepublic": "Trade Republic",
+        "tradervue": "Tradervue",
+        "tradezella": "TradeZella",
+        "tradezero": "TradeZero",
+        "trading212": "Trading 212",
+        "tradovate": "Tradovate",
+        "webull": "Webull",
+        "xtb": "XTB",
+    }
+)
+
+
 class UnknownBroker(LookupError):
     """No format goes by this name; the message lists those that exist."""
 
@@ -84,6 +121,11 @@ def find(name: str) -> tuple[Format, ...]:
         known = ", ".join(sorted({one.broker for one in formats()}))
         raise UnknownBroker(f"no broker is called {name!r}; known are {known}")
     return found
+
+
+def title(broker: str) -> str:
+    """What a broker calls itself: `Interactive Brokers` for `ibkr`."""
+    return _TITLES[broker]
 
 
 def read_file(

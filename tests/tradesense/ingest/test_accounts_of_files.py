@@ -23,6 +23,13 @@ async def test_each_account_that_a_file_names_gets_one_of_its_own(world: World) 
     assert [account.label for account in await world.accounts()] == ["U1", "U2", "U3"]
 
 
+async def test_an_account_that_the_file_does_not_name_is_called_by_its_broker(world: World) -> None:
+    await world.take(
+        generic(["2026-01-05,10:00:00,AAPL,B,9,1,X"], "Date,Time,Symbol,Side,Price,Qty,Route"), broker="das"
+    )
+    assert [(account.name, account.broker) for account in await world.accounts()] == [("DAS Trader", "das")]
+
+
 async def test_rows_without_an_account_go_into_the_only_one_there_is(world: World) -> None:
     await world.take(generic(_of("U1"), HEADER))
     await world.take(generic(["2026-02-01 10:00:00,AAPL,buy,1,1"]))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from tradesense.accounts.service import AccountNotFound
+from tradesense.brokers import registry
 from tradesense.brokers.contract import NeedsInput, Question
 from tradesense.brokers.reading import Reading
 from tradesense.db.engine import WriteConnection
@@ -111,7 +112,7 @@ class Choice:
         account_id = await places.add_account(
             self._connection,
             self._user_id,
-            name=one.label or self._broker.title(),
+            name=one.label or registry.title(self._broker),
             broker=self._broker,
             label=one.label,
             currency=one.currency,
