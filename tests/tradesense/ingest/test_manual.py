@@ -13,6 +13,7 @@ from tradesense.accounts.service import AccountNotFound
 from tradesense.db.tables import executions, trades
 from tradesense.domain.executions import Side
 from tradesense.domain.instruments import AssetClass, Instrument
+from tradesense.ingest.service.changing import Change
 from tradesense.ingest.service.manual import Entered, ExecutionNotFound
 
 AAPL = Instrument("AAPL", AssetClass.STOCK, "USD", "AAPL")
@@ -75,3 +76,18 @@ async def test_what_is_not_there_is_refused(world: World) -> None:
         await world.manual.add(world.user, uuid7(), _entered(Side.BUY, 10, "100"))
     with pytest.raises(ExecutionNotFound):
         await world.manual.delete(world.user, uuid7())
+
+
+async def test_a_deletion_shows_only_once_it_is_published(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    account = await world.add_account()
+    added, _ = await world.manual.add(world.user, account, _entered(Side.BUY, 10, "100"))
+
+    async def fail(_change: Change) -> None:
+        raise RuntimeError("on purpose")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Change, "rebuild", fail)
+        with pytest.raises(RuntimeError, match="on purpose"):
+            await world.manual.delete(world.user, added)
+    (row,) = await world.rows_of_all(executions)
+    assert row.deleted_at is None

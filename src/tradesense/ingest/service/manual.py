@@ -18,7 +18,7 @@ from tradesense.http.authentication import UserId
 from tradesense.ingest.repository import places, removal, staging
 from tradesense.ingest.repository.places import key_text
 from tradesense.ingest.repository.staging import Rows
-from tradesense.ingest.service.changing import Changes, nothing_more
+from tradesense.ingest.service.changing import Changes
 from tradesense.ingest.service.staging import Destination
 
 BY_HAND = "manual"
@@ -118,6 +118,9 @@ class ManualExecutions:
             async with change.write() as connection:
                 await removal.bury_executions(connection, claim, [execution])
                 await removal.bury_sources(connection, claim, [execution])
-                await staging.note_deletion(connection, claim, execution, self._clock.now())
             destination.land(found.book_id, found.order_key)
-            return await self._changes.publish(user_id, change, tenure, nothing_more)
+
+            async def note(connection: WriteConnection) -> None:  # not before: it shows at once
+                await staging.note_deletion(connection, claim, execution, self._clock.now())
+
+            return await self._changes.publish(user_id, change, tenure, note)
