@@ -1,0 +1,127 @@
+"""The names of entries: which prefixes cover a key, and what keys, tags and prefixes are called on the server."""
+
+import hashlib
+from functools import lru_cache
+from typing import Final
+
+from keel.cache.contract import Kind, Mark, Names, PatternRefused
+
+SEPARATOR: Final = ":"
+MOST_PREFIXES: Final = 4
+"""Prefixes of a key that can be invalidated: those that end at its first four separators."""
+RECENT: Final = 4096
+"""Names that are kept worked out."""
+_LONGEST: Final = 200
+_UNSAFE: Final = frozenset("{}")
+_KINDS: Final = {kind.value: kind for kind in Kind}
+
+
+@lru_cache(maxsize=RECENT)
+def prefixes(key: str) -> tuple[str, ...]:
+    """The prefixes by which a key can be invalidated: `a:b:c` lies beneath `a:` and `a:b:`."""
+    words = key.split(SEPARATOR, MOST_PREFIXES)[:-1]
+    found, prefix = [], ""
+    for word in words:
+        prefix = f"{prefix}{word}{SEPARATOR}"
+        found.append(prefix)
+    return tuple(found)
+
+
+def names(key: str, tags: tuple[str, ...]) -> Names:
+    """All names of an entry."""
+    if not key:
+        raise ValueError("a key must not be empty")
+    return Names(key, prefixes(key), tags)
+
+
+def group(key: str) -> str:
+    """The first word of a key, by which it is counted."""
+    return key.partition(SEPARATOR)[0]
+
+
+def prefix(text: str) -> str:
+    """The prefix that `text` names, with or without its last separator; `user_1` never covers `user_10`.
+
+    Raises PatternRefused where no key could be found by it.
+    """
+    whole = text if text.endswith(SEPARATOR) else text + SEPARATOR
+    if whole == SEPARATOR or "*" in whole or whole.count(SEPARATOR) > MOST_PREFIXES:
+        raise PatternRefused(
+            f"{text!r} is no prefix that can be invalidated: name up to {MOST_PREFIXES} words, each followed by "
+            f"{SEPARATOR!r}; for anything else give the entries a tag and call invalidate_tags"
+        )
+    return whole
+
+
+def pattern(text: str) -> str:
+    """The prefix that a pattern with one trailing `*` names: `portfolio:*`. Raises PatternRefused for any other."""
+    stem = text.removesuffix("*")
+    if stem == text or not stem.endswith(SEPARATOR):
+        raise PatternRefused(
+            f"{text!r} is no pattern that can be invalidated: only a trailing * after a {SEPARATOR!r} is one; "
+            "for anything else give the entries a tag and call invalidate_tags"
+        )
+    return prefix(stem)
+
+
+@lru_cache(maxsize=RECENT)
+def safe(name: str) -> str:
+    """A name as it may stand between braces in a server's key: the name itself unless it is long or has braces."""
+    if len(name) <= _LONGEST and _UNSAFE.isdisjoint(name):
+        return name
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return f"{group(name)[:40].translate({123: None, 125: None})}#{digest}"
+
+
+class ServerKeys:
+    """What things are called on the server, beneath the namespace; what belongs together has one hash tag."""
+
+    def __init__(self, namespace: str) -> None:
+        self.tracked = f"{namespace}:inv:"
+        self.root = f"{namespace}:e:{{e}}"
+        self.servers = f"{namespace}:s:{{e}}"
+        self._namespace = namespace
+        self.read: Final = lru_cache(maxsize=RECENT)(self._read)
+        """What a read of an entry asks for: its value, and all versions."""
+
+    def value(self, key: str) -> str:
+        """Where a value lies."""
+        return f"{self._namespace}:v:{{{safe(key)}}}"
+
+    def lease(self, key: str) -> str:
+        """Where the right to compute it lies."""
+        return f"{self._namespace}:l:{{{safe(key)}}}"
+
+    def tag(self, tag: str) -> str:
+        """Where a tag's version lies."""
+        return f"{self._namespace}:t:{{{safe(tag)}}}"
+
+    def prefix(self, prefix: str) -> str:
+        """Where a prefix's version lies."""
+        return f"{self._namespace}:p:{{{safe(prefix)}}}"
+
+    def version(self, mark: Mark) -> str:
+        """Where the version lies that an invalidation of a tag, a prefix or everything raises."""
+        if mark.kind is Kind.ROOT:
+            return self.root
+        return self.tag(mark.name) if mark.kind is Kind.TAG else self.prefix(mark.name)
+
+    def versions(self, names: Names) -> list[str]:
+        """Where all versions lie that an entry depends upon, in the order of `Stamps.versions`."""
+        return [self.root, *map(self.prefix, names.prefixes), *map(self.tag, names.tags)]
+
+    def _read(self, names: Names) -> list[str]:
+        return [self.value(names.key), *self.versions(names)]
+
+    def notice(self, mark: Mark) -> str:
+        """The key beneath the tracked prefix by which all processes hear of an invalidation."""
+        tag = "e" if mark.kind is Kind.ROOT else safe(mark.name)
+        return f"{self.tracked}{mark.kind}:{{{tag}}}"
+
+    def read_notice(self, notice: bytes) -> tuple[Kind, str] | None:
+        """What a notice is about: kind and safe name; None for what is no notice of ours."""
+        text = notice.decode("utf-8", "replace")
+        kind, colon, name = text.removeprefix(self.tracked).partition(":")
+        if not (text.startswith(self.tracked) and colon and kind in _KINDS and name[:1] + name[-1:] == "{}"):
+            return None
+        return _KINDS[kind], name[1:-1]

@@ -1,0 +1,282 @@
+"""The two tiers of one cache: which copies in memory count right now, and what is put where."""
+
+import random
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from time import monotonic
+from typing import Any, Final
+
+from msgspec import structs
+
+from keel.cache.codec import Undecodable
+from keel.cache.coherence import Coherence, Seen, marks, soft_marks
+from keel.cache.contract import Kind, Leased, Mark, Options, SharedTier, Stamps, Stored
+from keel.cache.flights import Ask, Copy, Examined, Made
+from keel.cache.frame import new_id
+from keel.cache.keys import safe
+from keel.cache.memory import Entry, MemoryTier
+from keel.cache.standing import Mode, Standing
+from keel.clock import wall_ns
+from keel.redis.contract import CommandRefused, RedisUnavailable
+
+L1_TTL_S: Final = 30.0
+"""The greatest age of a copy in memory that nothing was heard about: the last resort."""
+OUTAGE_AGE_S: Final = 10.0
+"""How long memory goes on when the shared tier is away."""
+JITTER: Final = 0.1
+"""The share by which a ttl is cut at random, so that what was computed together does not expire together."""
+_ALWAYS_CHECKED: Final = -1
+
+
+class Tiers:
+    """Memory alone, or memory over a shared tier with its `standing`. `alone`: no other process shares the data."""
+
+    def __init__(
+        self,
+        memory: MemoryTier,
+        coherence: Coherence,
+        *,
+        shared: SharedTier | None = None,
+        standing: Standing | None = None,
+        alone: bool = False,
+    ) -> None:
+        self.memory = memory
+        self.coherence = coherence
+        self.shared = shared
+        self.standing = standing
+        self._alone = alone
+        self._find: Callable[[str], Entry | None] = memory.find
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the shared tier may be used."""
+        return self.standing is not None and self.standing.is_open
+
+    @property
+    def mode(self) -> Mode:
+        """How far the tiers can be trusted."""
+        return Mode.MEMORY if self.standing is None else self.standing.mode
+
+    # Finding
+
+    def peek(self, key: str, version: int | None = None) -> Entry | None:
+        """The copy in memory that may be answered with right now; None where it takes more than memory to say."""
+        entry = self._find(key)
+        if entry is None or monotonic() >= entry.refresh_from:
+            return None
+        if entry.stamp != self.coherence.stamp and not self._still_fresh(entry, version):
+            return None
+        if version is not None and (entry.version is None or entry.version < version):
+            return None
+        return entry
+
+    def in_memory(self, ask: Ask) -> Copy | None:
+        """The copy in memory if it counts, be it fresh or stale."""
+        entry = self._find(ask.names.key)
+        now = monotonic()
+        if entry is None or now >= min(entry.hard_until, entry.expires) or not self._counts(entry, ask.version):
+            return None
+        fresh_until = entry.fresh_until if soft_marks(entry.cells) == entry.soft else 0.0
+        copy = Copy(entry.value, fresh_until, entry.expires, 0.0, ask.names.tags, entry.version, entry.cost_s, entry.id)
+        return copy if copy.serves(ask.version) else None
+
+    def _still_fresh(self, entry: Entry, version: int | None) -> bool:
+        if soft_marks(entry.cells) != entry.soft or not self._counts(entry, version):
+            return False
+        if self.standing is None or self.standing.is_trusted:
+            entry.stamp = self.coherence.stamp
+        return True
+
+    def _counts(self, entry: Entry, version: int | None) -> bool:
+        """Whether a copy in memory may be used, soft invalidations aside."""
+        if marks(entry.cells) != entry.total:
+            return False
+        standing = self.standing
+        if standing is None or standing.is_trusted:
+            return True
+        if standing.is_open:
+            return False
+        if version is not None and entry.version is not None and entry.version >= version:
+            return True
+        if entry.private and not self._alone:
+            return False
+        return entry.stamp >= standing.gap_stamp or monotonic() < standing.gap_since + OUTAGE_AGE_S
+
+    async def examine(self, ask: Ask) -> Examined:
+        """Look into the shared tier; raises RedisUnavailable. A value with more tags takes a second look."""
+        seen = self.coherence.observe(ask.names)
+        look = await self._the_shared.look(ask.names)
+        if look.tags is None:
+            return Examined(look, _copy_of(ask, look.found), seen)
+        names = ask.names._replace(tags=look.tags)
+        seen = self.coherence.observe(names)
+        wider = await self._the_shared.look(names)
+        return Examined(structs.replace(look, seen=wider.seen), _copy_of(ask, wider.found), seen)
+
+    @property
+    def _the_shared(self) -> SharedTier:
+        if self.shared is None:
+            raise RedisUnavailable("There is no shared tier.")
+        return self.shared
+
+    def observe_more(self, seen: Seen, tags: tuple[str, ...]) -> Seen:
+        """`seen` with the cells of more tags, as they are now."""
+        return self.coherence.add(seen, tags)
+
+    # Keeping
+
+    def keep(self, ask: Ask, copy: Copy, seen: Seen) -> None:
+        """Keep a copy in memory, if what was `seen` has not moved and memory is to be trusted."""
+        standing = self.standing
+        if not seen.unmoved:
+            return
+        age, stamp = ask.options.l1_ttl or L1_TTL_S, self.coherence.stamp
+        if standing is None:
+            age = copy.expires
+        elif not standing.is_trusted:
+            if standing.is_open or not self._lasts_through_outages(ask, copy):
+                return
+            age = min(age, OUTAGE_AGE_S)
+            stamp = _ALWAYS_CHECKED if ask.private and not self._alone else stamp
+        self.memory.put(ask.names.key, _entry(ask, copy, seen, monotonic() + age, stamp))
+
+    def _lasts_through_outages(self, ask: Ask, copy: Copy) -> bool:
+        return self._alone or not ask.private or copy.version is not None
+
+    async def store(self, ask: Ask, made: Made, lease: Leased | None) -> bool:
+        """Keep what was computed, where that is still right; whether it was stored with the lease."""
+        copy = _made_copy(ask, made)
+        filled = False
+        if lease is not None and self.is_open and made.stamps.complete and made.seen.unmoved:
+            filled = await self._fill(ask, copy, made, lease)
+        if filled or not self.is_open:
+            self.keep(ask, copy, made.seen)
+        return filled
+
+    async def _fill(self, ask: Ask, copy: Copy, made: Made, lease: Leased) -> bool:
+        with suppress(RedisUnavailable, CommandRefused):
+            return await self._the_shared.fill(ask.names.key, lease, _stored(ask, copy, made.stamps))
+        ask.group.errors += 1
+        return False
+
+    async def put(self, ask: Ask, value: Any) -> bool:  # noqa: ANN401 - the caller's own value
+        """Keep a value whatever there is; False where the shared tier is away, which then is told to forget the key."""
+        copy = _new_copy(ask, value, ask.options.ttl, ask.options.stale_ttl, ask.version)
+        mark = Mark(Kind.KEY, ask.names.key)
+        if self.standing is None:
+            self.invalidate_here([mark])
+            self.keep(ask, copy, self.coherence.observe(ask.names))
+            return True
+        if self.is_open:
+            with suppress(RedisUnavailable, CommandRefused):
+                await self._put_shared(ask, copy)
+                self.standing.hear(mark.kind, safe(mark.name))
+                return True
+        await self.standing.invalidate([mark])
+        self.keep(ask, copy, self.coherence.observe(ask.names))
+        return False
+
+    async def _put_shared(self, ask: Ask, copy: Copy) -> None:
+        shared = self._the_shared
+        look = await shared.look(ask.names)
+        stamps = look.stamps if look.stamps.complete else await shared.issue(ask.names, look.stamps)
+        await shared.put(ask.names.key, _stored(ask, copy, stamps))
+
+    async def invalidate(self, marks_: list[Mark]) -> bool:
+        """Invalidate everywhere; False where the shared tier is away and must be told later."""
+        if self.standing is not None:
+            return await self.standing.invalidate(marks_)
+        self.invalidate_here(marks_)
+        return True
+
+    def invalidate_here(self, marks_: Iterable[Mark]) -> None:
+        """Invalidate in memory where that is all there is. A soft mark leaves the copy, which then counts as stale."""
+        for kind, name, soft in marks_:
+            self.coherence.hear(kind, safe(name), soft=soft)
+            if kind is Kind.KEY and not soft:
+                self.memory.drop(name)
+            elif kind is Kind.KEY:
+                self._soften(name)
+            elif kind is Kind.ROOT:
+                self.memory.drop_all()
+
+    def _soften(self, key: str) -> None:
+        entry = self._find(key)
+        if entry is not None:
+            entry.fresh_until = entry.refresh_from = 0.0
+
+
+def _entry(ask: Ask, copy: Copy, seen: Seen, hard_until: float, stamp: int) -> Entry:
+    # The key's own cell is needed only where the server knows the key by another name; else the entry is dropped by it.
+    own = seen.cells[0]
+    key = ask.names.key
+    cells, total, soft = seen
+    if safe(key) == key:
+        cells, total, soft = cells[1:], total - own.mark, soft - own.soft
+    return Entry(
+        value=copy.value,
+        fresh_until=copy.fresh_until,
+        refresh_from=min(copy.early, hard_until),
+        hard_until=hard_until,
+        expires=copy.expires,
+        version=copy.version,
+        cells=cells,
+        total=total,
+        soft=soft,
+        stamp=stamp,
+        group=ask.group,
+        private=ask.private,
+        cost_s=copy.cost_s,
+        id=copy.id,
+    )
+
+
+def _made_copy(ask: Ask, made: Made) -> Copy:
+    loading, options = made.loading, ask.options
+    ttl = options.negative_ttl if made.value is None and options.negative_ttl is not None else loading.ttl
+    copy = _new_copy(ask, made.value, ttl, loading.stale_ttl, loading.version)
+    copy.tags, copy.cost_s = made.tags, made.cost_s
+    copy.early = _early(options, ttl, copy.fresh_until, made.cost_s)
+    return copy
+
+
+def _new_copy(ask: Ask, value: Any, ttl: float, stale_ttl: float, version: int | None) -> Copy:  # noqa: ANN401 - the caller's own value
+    fresh_until = monotonic() + ttl * (1 - JITTER * random.random())
+    return Copy(value, fresh_until, fresh_until + stale_ttl, fresh_until, ask.names.tags, version, 0.0, new_id())
+
+
+def _early(options: Options, ttl: float, fresh_until: float, cost_s: float) -> float:
+    """When a value is computed ahead of its time: at a share of its ttl, or by XFetch (beta = 1)."""
+    if options.refresh_at is not None:
+        return fresh_until - ttl * (1 - options.refresh_at)
+    return fresh_until - cost_s * random.expovariate(1.0)
+
+
+def _copy_of(ask: Ask, stored: Stored | None) -> Copy | None:
+    """What lies in the shared tier, decoded; None where it cannot be."""
+    if stored is None:
+        return None
+    try:
+        value = ask.codec.decode(stored.payload)
+    except Undecodable:
+        return None
+    ahead = monotonic() - wall_ns() / 1e9
+    fresh_until = 0.0 if stored.is_soft else stored.fresh_until + ahead
+    early = _early(ask.options, ask.options.ttl, fresh_until, stored.cost_s)
+    return Copy(
+        value, fresh_until, stored.expires + ahead, early, stored.tags, stored.version, stored.cost_s, stored.id
+    )
+
+
+def _stored(ask: Ask, copy: Copy, stamps: Stamps) -> Stored:
+    behind = wall_ns() / 1e9 - monotonic()
+    return Stored(
+        copy.id,
+        ask.codec.encode(copy.value),
+        copy.fresh_until + behind,
+        copy.expires + behind,
+        stamps,
+        copy.tags,
+        copy.version,
+        copy.cost_s,
+    )

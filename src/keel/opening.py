@@ -1,0 +1,109 @@
+"""A Keel: every part, built once and closed once."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, Self
+
+from keel import current
+from keel.cache.coherence import Coherence
+from keel.cache.hybrid import HybridCache
+from keel.cache.keys import ServerKeys
+from keel.cache.memory import MemoryTier
+from keel.cache.redis import RedisTier
+from keel.cache.standing import Standing
+from keel.cache.tiers import Tiers
+from keel.clock import Clock, SystemClock
+from keel.redis.connecting import connect
+from keel.redis.contract import Redis
+from keel.tasks import Tasks
+
+MEBIBYTE: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Where Redis is. Without `url`, everything stays in this process; `cache_url` is the same one unless given.
+
+    `max_connections` bounds what this process opens per URL; `connect_timeout` is how long connecting may take.
+    """
+
+    url: str | None = None
+    cache_url: str | None = None
+    max_connections: int = 50
+    connect_timeout: timedelta = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Keel:
+    """What is running: its parts by name."""
+
+    namespace: str
+    cache: HybridCache
+    tasks: Tasks
+    redis: Redis | None
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        redis_url: str | None = None,
+        namespace: str = "keel",
+        *,
+        servers: Servers | None = None,
+        clock: Clock | None = None,
+        cache_bytes: int = 64 * MEBIBYTE,
+        alone: bool = False,
+    ) -> AsyncIterator[Self]:
+        """Open everything; it is closed where the block ends.
+
+        `redis_url=None` keeps everything in this process. A server that is away is no error: each part goes on by its
+        own rule until it comes (KEEL.md). `servers` says more than `redis_url` can. `alone` promises that no other
+        process shares the data. Raises ValueError for a URL that cannot be read.
+        """
+        where = servers or Servers(redis_url)
+        async with AsyncExitStack() as stack:
+            tasks = await stack.enter_async_context(Tasks())
+            redis = await _connected(stack, where, where.url)
+            cache_redis = redis
+            if where.cache_url not in {None, where.url}:
+                cache_redis = await _connected(stack, where, where.cache_url)
+            cache = _cache(stack, cache_redis, namespace, clock or SystemClock(), tasks, cache_bytes, alone=alone)
+            keel = cls(namespace, cache, tasks, redis)
+            stack.enter_context(current.listed(keel))
+            yield keel
+
+    @contextmanager
+    def running(self) -> Iterator[Self]:
+        """Let what is inside use this Keel, whichever others are open in the process."""
+        with current.choosing(self):
+            yield self
+
+
+async def _connected(stack: AsyncExitStack, where: Servers, url: str | None) -> Redis | None:
+    if url is None:
+        return None
+    connecting = connect(url, max_connections=where.max_connections, timeout=where.connect_timeout)
+    return await stack.enter_async_context(connecting)
+
+
+def _cache(
+    stack: AsyncExitStack,
+    redis: Redis | None,
+    namespace: str,
+    clock: Clock,
+    tasks: Tasks,
+    limit: int,
+    *,
+    alone: bool,
+) -> HybridCache:
+    memory, coherence = MemoryTier(limit), Coherence()
+    if redis is None:
+        return HybridCache(Tiers(memory, coherence), tasks)
+    keys = ServerKeys(namespace)
+    shared = RedisTier(redis, keys)
+    standing = Standing(shared, keys, coherence, memory, clock, tasks)
+    stack.callback(redis.track(keys.tracked, standing))
+    stack.callback(redis.watch(standing))
+    return HybridCache(Tiers(memory, coherence, shared=shared, standing=standing, alone=alone), tasks)
