@@ -89,7 +89,21 @@ class Settings(BaseModel):
     database_url: Annotated[SecretStr, AfterValidator(_database_url)] | None = Field(default=None, alias="DATABASE_URL")
     """SQLite or PostgreSQL; an SQLite file in `data_dir` unless given."""
     redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = Field(default=None, alias="REDIS_URL")
-    """Checked, but nothing uses it yet. `REDIS_PRIVATE_URL` goes before it."""
+    """What all processes share; without it there is one process. `REDIS_PRIVATE_URL` goes before it."""
+    redis_cache_url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = Field(
+        default=None, alias="REDIS_CACHE_URL"
+    )
+    """Where the cache is, if that is another server, which may evict; `REDIS_URL` unless given."""
+    redis_max_connections: int = Field(default=50, alias="REDIS_MAX_CONNECTIONS", ge=3, le=10_000)
+    """Connections that a process opens to each Redis."""
+    redis_timeout_s: float = Field(default=5, alias="REDIS_TIMEOUT", gt=0, le=60)
+    """Seconds that connecting to Redis may take."""
+    environment: str = Field(default="production", alias="TRADESENSE_ENVIRONMENT", pattern=r"^[a-z0-9-]{1,32}$")
+    """What keeps apart instances that share a Redis but not their data: part of every key's name."""
+    cache: Literal["on", "off"] = Field(default="on", alias="TRADESENSE_CACHE")
+    """Whether answers are cached."""
+    cache_mb: int = Field(default=64, alias="TRADESENSE_CACHE_MB", ge=1, le=65_536)
+    """MiB of memory that each process keeps copies of answers in."""
     host: str = Field(default="127.0.0.1", alias="HOST", min_length=1)
     port: int = Field(default=8000, alias="PORT", ge=0, le=65535)
     workers: int = Field(default=1, alias="WEB_CONCURRENCY", ge=1, le=64)
@@ -150,6 +164,10 @@ class Settings(BaseModel):
             mistakes.append("TRADESENSE_SESSION_IDLE_DAYS is longer than TRADESENSE_SESSION_DAYS")
         if self.workers > 1 and self.is_embedded:
             mistakes.append("WEB_CONCURRENCY above 1 needs a DATABASE_URL of PostgreSQL: SQLite has one writer")
+        if self.workers > 1 and self.redis_url is None:
+            mistakes.append("WEB_CONCURRENCY above 1 needs a REDIS_URL: without it the cache knows one process only")
+        if self.redis_cache_url is not None and self.redis_url is None:
+            mistakes.append("REDIS_CACHE_URL needs a REDIS_URL beside it")
         if mistakes:
             raise ValueError("; ".join(mistakes))
         return self

@@ -24,6 +24,7 @@ def test_the_environment_sets_and_arguments_override_it() -> None:
         "PORT": "9000",
         "HOST": "",
         "WEB_CONCURRENCY": "4",
+        "REDIS_URL": "redis://cache.example.com",
         "TRADESENSE_CORS_ORIGINS": "https://A.example.com/, http://localhost:5173",
         "TRADESENSE_REGISTRATION": "closed",
         "SOMETHING_ELSE": "x",
@@ -64,6 +65,8 @@ def test_all_mistakes_are_listed_at_once_by_their_variables() -> None:
     [
         ({"TRADESENSE_SESSION_IDLE_DAYS": "31"}, "longer than TRADESENSE_SESSION_DAYS"),
         ({"WEB_CONCURRENCY": "2"}, "needs a DATABASE_URL of PostgreSQL"),
+        ({"WEB_CONCURRENCY": "2", "DATABASE_URL": POSTGRESQL}, "needs a REDIS_URL"),
+        ({"REDIS_CACHE_URL": "redis://cache.example.com"}, "needs a REDIS_URL beside it"),
         ({"TRADESENSE_PUBLIC_URL": "https://a.example.com/journal"}, "is no origin"),
         ({"TRADESENSE_CORS_ORIGINS": "https://u:p@a.example.com"}, "is no origin"),
     ],
