@@ -68,11 +68,11 @@ def starting(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
 
 async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not holds():
+        while not holds():  # noqa: ASYNC110 - what it waits for is no event
             await asyncio.sleep(0.002)
 
 
-async def ask(cache: HybridCache, source: Source, **options: Any) -> object:
+async def ask(cache: HybridCache, source: Source, **options: Any) -> object:  # noqa: ANN401 - of get_or_set
     return await cache.get_or_set(KEY, source.read, **{"ttl": TTL, "tags": TAGS, **options})
 
 
