@@ -29,13 +29,13 @@ from tradesense.brokers.amounts import (
     signed,
     why_moved,
 )
-from tradesense.brokers.contract import CashKind, DateOrder, Ignored, Imported, Outcome
+from tradesense.brokers.contract import CashKind, Ignored, Imported, Outcome
 from tradesense.brokers.degiro_events import RENAMED, Event, fates
-from tradesense.brokers.degiro_terms import Trade, instrument, makes_amount, read_trade
+from tradesense.brokers.degiro_terms import PLACES, Trade, instrument, makes_amount, read_trade
 from tradesense.brokers.fills import cash, fill
 from tradesense.brokers.formats import Context
 from tradesense.brokers.statements import LocalisedFormat, Reader, StatementFormat
-from tradesense.brokers.tables import Layout, Row, RowError, Table, number, text, time
+from tradesense.brokers.tables import Layout, Row, RowError, Table, number, text
 from tradesense.domain.executions import ExecutionKind, Side
 from tradesense.domain.money import ZERO, exact
 
@@ -73,10 +73,7 @@ class Account(LocalisedFormat, StatementFormat):
     name = "account"
     newest_first = True
     layout = Layout(
-        time("day", "Date", "Datum", "Fecha", "Data", order=DateOrder.DAY_FIRST),
-        text("time", "Time", "Tijd", "Uhrzeit", "Zeit", "Heure", "Hora", "Ora", "Czas", "Čas"),
-        text("product", "Product", "Produkt", "Produit", "Producto", "Prodotto", "Produto"),
-        text("isin", "ISIN", "Code ISIN"),
+        *PLACES,
         text("description", *_DESCRIPTION),
         number("fx", "FX", "Tipo", "T.", "Tasso*", optional=True),
         text("currency", *_CHANGE),

@@ -8,11 +8,12 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from tradesense.brokers.amounts import in_major_units, plain_text, product, rounding_of
+from tradesense.brokers.contract import DateOrder
 from tradesense.brokers.fills import SIDES
 from tradesense.brokers.instruments import Instruments
 from tradesense.brokers.months import MONTHS
 from tradesense.brokers.numbers import NotANumber, NumberStyle, evidence, parse_number
-from tradesense.brokers.tables import fold
+from tradesense.brokers.tables import fold, text, time
 from tradesense.domain.executions import Side
 from tradesense.domain.instruments import AssetClass, Instrument, Right
 
@@ -24,6 +25,14 @@ _TRADE: Final = re.compile(
 _OPTION: Final = re.compile(
     r"(?P<root>[A-Z0-9]+) (?P<right>[CP])(?P<strike>\d+(?:\.\d+)?) (?P<day>\d{2})(?P<month>[A-Z]{3})(?P<year>\d{2})"
 )
+
+PLACES: Final = (
+    time("day", "Date", "Datum", "Fecha", "Data", order=DateOrder.DAY_FIRST),
+    text("time", "Time", "Tijd", "Uhrzeit", "Zeit", "Heure", "Hora", "Ora", "Czas", "Čas"),
+    text("product", "Product", "Produkt", "Produit", "Producto", "Prodotto", "Produto"),
+    text("isin", "ISIN", "Code ISIN"),
+)
+"""The columns that both exports begin with."""
 
 
 class Trade(NamedTuple):

@@ -24,13 +24,13 @@ from tradesense.brokers.amounts import (
     product,
     reciprocal,
 )
-from tradesense.brokers.contract import DateOrder, Ignored, Imported, Outcome
+from tradesense.brokers.contract import Ignored, Imported, Outcome
 from tradesense.brokers.degiro_events import RENAMED, Event, fates
-from tradesense.brokers.degiro_terms import Trade, instrument
+from tradesense.brokers.degiro_terms import PLACES, Trade, instrument
 from tradesense.brokers.fills import fill
 from tradesense.brokers.formats import Context
 from tradesense.brokers.statements import LocalisedFormat, Reader, StatementFormat
-from tradesense.brokers.tables import Layout, Row, RowError, Table, number, text, time
+from tradesense.brokers.tables import Layout, Row, RowError, Table, number, text
 from tradesense.domain.executions import ExecutionKind, Side
 from tradesense.domain.instruments import AssetClass
 from tradesense.domain.money import ZERO, exact
@@ -63,10 +63,7 @@ class Transactions(LocalisedFormat, StatementFormat):
     name = "transactions"
     newest_first = True
     layout = Layout(
-        time("day", "Date", "Datum", "Fecha", "Data", order=DateOrder.DAY_FIRST),
-        text("time", "Time", "Tijd", "Uhrzeit", "Zeit", "Heure", "Hora", "Ora", "Czas", "Čas"),
-        text("product", "Product", "Produkt", "Produit", "Producto", "Prodotto", "Produto"),
-        text("isin", "ISIN", "Code ISIN"),
+        *PLACES,
         number(
             "quantity",
             "Quantity",

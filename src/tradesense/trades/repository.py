@@ -1,6 +1,6 @@
 """Trades and executions in SQL, each query scoped to its user and to what counts now."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, Table, and_, func, literal, or_, select, tuple_
 
 from tradesense.db.engine import ReadConnection
 from tradesense.db.generations import visible
@@ -178,24 +178,26 @@ async def find_trade(connection: ReadConnection, user: UserId, trade: UUID) -> T
 
 
 def _trades(user: UserId) -> Select[Any]:
+    own = (trades.c[name] for name in TradeRow._fields[9:])
+    about = (trades.c.book_id, instruments.c.symbol, instruments.c.asset_class, instruments.c.underlying)
+    return _shown(user, trades, *about, books.c.multiplier, instruments.c.currency, *own)
+
+
+def _executions(user: UserId) -> Select[Any]:
+    own = (executions.c[name] for name in ExecutionRow._fields[7:])
+    about = (instruments.c.symbol, instruments.c.asset_class, books.c.multiplier, instruments.c.currency)
+    return _shown(user, executions, *about, *own).where(executions.c.deleted_at.is_(None))
+
+
+def _shown(user: UserId, rows: Table[Any], *columns: ColumnElement[Any]) -> Select[Any]:
+    """The user's rows that count: their id and account, then the columns, also of book and instrument."""
     return (
-        select(
-            trades.c.id,
-            trades.c.account_id,
-            accounts.c.name.label("account"),
-            trades.c.book_id,
-            instruments.c.symbol,
-            instruments.c.asset_class,
-            instruments.c.underlying,
-            books.c.multiplier,
-            instruments.c.currency,
-            *(trades.c[name] for name in TradeRow._fields[9:]),
-        )
-        .select_from(trades)
-        .join(accounts, accounts.c.id == trades.c.account_id)
-        .join(books, books.c.id == trades.c.book_id)
+        select(rows.c.id, rows.c.account_id, accounts.c.name.label("account"), *columns)
+        .select_from(rows)
+        .join(accounts, accounts.c.id == rows.c.account_id)
+        .join(books, books.c.id == rows.c.book_id)
         .join(instruments, instruments.c.id == books.c.instrument_id)
-        .where(accounts.c.user_id == user, accounts.c.deleted_at.is_(None), visible(trades))
+        .where(accounts.c.user_id == user, accounts.c.deleted_at.is_(None), visible(rows))
     )
 
 
@@ -255,29 +257,3 @@ async def find_execution(connection: ReadConnection, user: UserId, execution: UU
     """One of the user's executions."""
     row = (await connection.execute(_executions(user).where(executions.c.id == execution))).one_or_none()
     return None if row is None else ExecutionRow(*row)
-
-
-def _executions(user: UserId) -> Select[Any]:
-    own: Sequence[ColumnElement[Any]] = [executions.c[name] for name in ExecutionRow._fields[7:]]
-    return (
-        select(
-            executions.c.id,
-            executions.c.account_id,
-            accounts.c.name.label("account"),
-            instruments.c.symbol,
-            instruments.c.asset_class,
-            books.c.multiplier,
-            instruments.c.currency,
-            *own,
-        )
-        .select_from(executions)
-        .join(accounts, accounts.c.id == executions.c.account_id)
-        .join(books, books.c.id == executions.c.book_id)
-        .join(instruments, instruments.c.id == books.c.instrument_id)
-        .where(
-            accounts.c.user_id == user,
-            accounts.c.deleted_at.is_(None),
-            visible(executions),
-            executions.c.deleted_at.is_(None),
-        )
-    )
