@@ -79,7 +79,6 @@ class Valkey:
     def kill(self) -> None:
         """SIGKILL; idempotent."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGCONT)
             self._process.kill()
             self._process.wait()
             self._process = None
@@ -115,7 +114,9 @@ class Valkey:
 
     def clients(self) -> list[dict[str, str]]:
         """The connections of ours that it sees."""
-        return [client for client in self.ask("CLIENT", "LIST") if client["name"] == "keel"]
+        lines = str(self.ask("CLIENT", "LIST")).splitlines()
+        clients = [dict(pair.split("=", 1) for pair in line.split()) for line in lines]
+        return [client for client in clients if client["name"] == "keel"]
 
     def _arguments(self) -> list[str]:
         return ["--port", str(self.port), "--bind", "127.0.0.1", *_quiet(self._folder)]
@@ -272,6 +273,16 @@ def sentinels(tmp_path: Path) -> Iterator[Sentinels]:
         servers.kill()
 
 
+@pytest.fixture(scope="session")
+def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One cluster for all tests that leave it as it is."""
+    servers = Cluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        yield servers.start()
+    finally:
+        servers.kill()
+
+
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     """A cluster of the test's own."""
@@ -292,7 +303,8 @@ def _delete(url: str, namespace: str) -> None:
 
 
 def _quiet(folder: Path) -> list[str]:
-    return ["--save", "", "--appendonly", "no", "--dir", str(folder), "--logfile", str(folder / "log")]
+    keeps_nothing = ["--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0"]
+    return [*keeps_nothing, "--dir", str(folder), "--logfile", str(folder / "log")]
 
 
 def _bus() -> tuple[str, str]:

@@ -151,9 +151,10 @@ class Client:
         call = Call(future, packed(*command), time.monotonic() + allowed_s)
         call.patient = allowed_s >= FULL_WAIT_S
         call.router = self.router
+        call.key = key
         call.hops = 0
         call.instead = instead
-        self.router.send(call, self.router.node_for(key))
+        self.router.send(call)
         return future
 
     async def _read_slots(self, keys: Sequence[str | bytes], timeout_s: float | None) -> list[bytes | None]:

@@ -54,7 +54,7 @@ def _judge(
     if isinstance(role, list) and role[0] != b"master":
         raise RedisUnavailable(f"it is a {role[0].decode()}, not a master")
     told = _fields(info)
-    if told.get("redis_mode") == "cluster" and not in_cluster:
+    if "cluster" in {told.get("redis_mode"), told.get("server_mode")} and not in_cluster:
         raise RedisUnavailable("it is part of a cluster; a URL for one begins with redis+cluster://")
     if in_cluster and _fields(cluster).get("cluster_state", "ok") != "ok":
         raise RedisUnavailable("the cluster is down")

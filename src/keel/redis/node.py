@@ -97,7 +97,6 @@ class Node:
     def trip(self, reason: str) -> None:
         """Open the breaker: drop both connections and begin again."""
         self._fall(reason)
-        self.pushes.cut(reason)
         if self._link is not None:
             self._link.cut(reason)
 
@@ -162,6 +161,7 @@ class Node:
         self.reason = reason
         if self.state is not State.DOWN and not self._closed:
             self._become(State.DOWN, reason)
+            self.pushes.cut(reason)
             self._owner.node_went(self)
         self._fail_held(reason)
 

@@ -32,11 +32,11 @@ _AWAY: Final = {"READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN"}
 class Call(Request):
     """A command of a caller's. `instead` is sent where the server has forgotten the script that the command names."""
 
-    __slots__ = ("hops", "instead", "node", "router", "slot")
+    __slots__ = ("hops", "instead", "key", "node", "router")
 
     router: "Router"
+    key: Argument | None
     node: Node
-    slot: int
     hops: int
     instead: tuple[Argument, ...] | None
 
@@ -100,7 +100,7 @@ class Router:
         """Whether every master tells of changes by client tracking."""
         return all(node.facts.tracks for node in self.masters)
 
-    def node_for(self, key: str | bytes | int | None) -> Node | None:
+    def node_for(self, key: Argument | None) -> Node | None:
         """The master that serves a key (any, where there is none); None where nobody does."""
         if len(self.masters) == 1 and not self._in_cluster:
             return self.masters[0]
@@ -108,8 +108,9 @@ class Router:
             return self.masters[0] if self.masters else None
         return self._by_slot[slot_of(key)]
 
-    def send(self, call: Call, node: Node | None) -> None:
+    def send(self, call: Call) -> None:
         """Send a call on its way."""
+        node = self.node_for(call.key)
         if node is None:
             call.fail(self.reason if not self.masters else "nobody serves its slot")
             return
@@ -268,9 +269,10 @@ class Router:
         if call.deadline <= time.monotonic():
             call.fail("no answer in time")
         elif not call.future.done():
-            call.node.send(call)
+            call.hops = 0
+            self.send(call)
 
 
-def slot_of(key: str | bytes | int) -> int:
+def slot_of(key: Argument) -> int:
     """The hash slot of a key, by its `{tag}` where it has one (cluster specification, "key distribution model")."""
     return key_slot(key if isinstance(key, bytes) else str(key).encode())
