@@ -7,15 +7,19 @@ from datetime import timedelta
 from typing import Final, TypedDict
 
 from fastapi import FastAPI
+from pydantic import SecretStr
 
+from keel.cache.hybrid import HybridCache
 from keel.clock import Clock, SystemClock
+from keel.errors import Unavailable
+from keel.opening import Keel, Servers
 from keel.sessions.contract import Lifetimes
 from keel.tasks import Tasks
 from tradesense.accounts.service import Accounts
 from tradesense.analytics.service.asking import Analytics
 from tradesense.brokers.documents import Limits
 from tradesense.db.engine import Database
-from tradesense.db.invalidation import Invalidations, Invalidator, NullInvalidator
+from tradesense.db.invalidation import Invalidations, Invalidator
 from tradesense.db.migrations import migrate
 from tradesense.db.notices import Notices
 from tradesense.db.replay import OutboxReplay
@@ -79,6 +83,7 @@ class _Ground:
     clock: Clock
     database: Database
     tasks: Tasks
+    keel: Keel
 
 
 @asynccontextmanager
@@ -98,20 +103,49 @@ async def opened(
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     grace, clock = timedelta(seconds=settings.shutdown_s), clock or SystemClock()
-    invalidator = invalidator or NullInvalidator()
-    invalidations = Invalidations(invalidator, clock)
-    ground = _Ground(settings, clock, Database(settings.database, after_commit=invalidations), Tasks())
-    try:
-        await migrate(ground.database)
-        invalidations.start(ground.database)
-        await _follow_outbox(ground, invalidator, is_shared=False)
-        security = _security(ground, passwords or Passwords())
-        trading = _trading(ground, runs_imports=runs_imports)
-        yield {**security, **trading}
-    finally:
-        await ground.tasks.close(grace)
-        await invalidations.close(ground.database, grace)
-        await ground.database.close()
+    async with _keel(settings, clock) as keel:
+        invalidator = invalidator or CopiedAnswers(keel.cache)
+        invalidations = Invalidations(invalidator, clock)
+        ground = _Ground(settings, clock, Database(settings.database, after_commit=invalidations), Tasks(), keel)
+        try:
+            await migrate(ground.database)
+            invalidations.start(ground.database)
+            await _follow_outbox(ground, invalidator, is_shared=keel.redis is not None)
+            security = _security(ground, passwords or Passwords())
+            trading = _trading(ground, runs_imports=runs_imports)
+            yield {**security, **trading}
+        finally:
+            await ground.tasks.close(grace)
+            await invalidations.close(ground.database, grace)
+            await ground.database.close()
+
+
+def _keel(settings: Settings, clock: Clock) -> AbstractAsyncContextManager[Keel]:
+    servers = Servers(
+        _secret(settings.redis_url),
+        _secret(settings.redis_cache_url),
+        settings.redis_max_connections,
+        timedelta(seconds=settings.redis_timeout_s),
+    )
+    namespace, bytes_ = f"tradesense:{settings.environment}", settings.cache_mb * MEBIBYTE
+    # SQLite is a file of this machine's: one process serves it (see docs/decisions/0008-workers.md).
+    return Keel.open(namespace=namespace, servers=servers, clock=clock, cache_bytes=bytes_, alone=settings.is_embedded)
+
+
+def _secret(url: SecretStr | None) -> str | None:
+    return None if url is None else url.get_secret_value()
+
+
+class CopiedAnswers:
+    """The cache as those know it who write: everything with a tag goes, or they are told that it did not."""
+
+    def __init__(self, cache: HybridCache) -> None:
+        self._cache = cache
+
+    async def invalidate_tags(self, *tags: str) -> None:
+        """Throw away what carries one of the tags; raises Unavailable where other instances cannot be told yet."""
+        if not await self._cache.invalidate_tags(*tags):
+            raise Unavailable("The shared cache is away: what other instances see is invalidated when it is back.")
 
 
 async def _follow_outbox(ground: _Ground, invalidator: Invalidator, *, is_shared: bool) -> None:

@@ -33,12 +33,13 @@ async def _examine() -> "list[Finding]":
         settings = Settings.load()
     except SettingsInvalid as invalid:
         return [Finding("configuration", State.BAD, mistake, "correct the variable") for mistake in invalid.mistakes]
-    url = settings.redis_url.get_secret_value() if settings.redis_url else None
+    given = (settings.redis_url, settings.redis_cache_url)
+    urls = list(dict.fromkeys(url.get_secret_value() for url in given if url is not None))
     return [
         Finding("configuration", State.GOOD, "every setting can be used"),
         *disk(settings.data_dir),
         *[finding async for finding in database(settings.database)],
-        redis(url),
+        *[finding async for finding in redis(urls)],
     ]
 
 

@@ -1,23 +1,31 @@
 """What `doctor` looks at: each check gives findings, and a finding that is not good says how to mend it."""
 
+import re
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from keel.redis.connecting import connect
+from keel.redis.contract import CommandRefused, Redis, RedisUnavailable
 from tradesense.db.engine import Database, ReadConnection
 from tradesense.db.migrations import configuration
 
 _SCARCE: Final = 2 << 30
 _FULL: Final = 256 << 20
 _GIB: Final = 1 << 30
+_OLDEST: Final = 7
+"""The first version of Redis whose scripts may say what they need."""
+_VERSION: Final = re.compile(rb"redis_version:(\d+)")
+_PATIENCE_S: Final = 2.0
 
 
 class State(StrEnum):
@@ -105,9 +113,30 @@ def _revisions(connection: Connection) -> tuple[str | None, str | None]:
     return MigrationContext.configure(connection).get_current_revision(), scripts.get_current_head()
 
 
-def redis(url: str | None) -> Finding:
-    """What is kept where; without Redis everything is in the one process."""
-    if url is None:
-        return Finding("redis", State.GOOD, "not configured: this process keeps everything itself (one worker)")
-    mend = "remove REDIS_URL, and run one worker"
-    return Finding("redis", State.FAIR, "configured, but this version does not use it yet", mend)
+async def redis(urls: Sequence[str]) -> AsyncIterator[Finding]:
+    """Whether each Redis answers, and whether it can do what is asked of it."""
+    if not urls:
+        yield Finding("redis", State.GOOD, "not configured: this process keeps everything itself (one worker)")
+    for url in urls:
+        try:
+            async with connect(url) as server:
+                yield await _server(server, urlsplit(url).hostname or "the socket")
+        except ValueError as error:
+            yield Finding("redis", State.BAD, str(error), "correct REDIS_URL or REDIS_CACHE_URL")
+
+
+async def _server(server: Redis, host: str) -> Finding:
+    mend = "start it, or correct REDIS_URL and REDIS_CACHE_URL; until it is there everything is computed anew"
+    try:
+        about = await server.call("INFO", "server", timeout_s=_PATIENCE_S)
+    except (RedisUnavailable, CommandRefused) as error:
+        return Finding("redis", State.BAD, f"{host} does not answer: {error}", mend)
+    version = _VERSION.search(about) if isinstance(about, bytes) else None
+    if version is not None and int(version[1]) < _OLDEST:
+        return Finding(
+            "redis", State.BAD, f"{host} has version {version[1].decode()}", "use Valkey, or Redis 7 or newer"
+        )
+    if server.tracking_mode == "channel":
+        mend = "allow CLIENT TRACKING: without it a FLUSHALL is heard late"
+        return Finding("redis", State.FAIR, f"{host} answers, but refuses client tracking", mend)
+    return Finding("redis", State.GOOD, f"{host} answers")

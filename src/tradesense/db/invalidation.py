@@ -26,13 +26,6 @@ class Invalidator(Protocol):
         """Throw away what carries one of the tags. It is done on return; where it cannot be, this raises."""
 
 
-class NullInvalidator:
-    """Nobody keeps any copies."""
-
-    async def invalidate_tags(self, *tags: str) -> None:
-        """Do nothing."""
-
-
 def user_tag(user_id: UUID) -> str:
     """The tag of every copy of what one user sees."""
     return f"user:{user_id}"

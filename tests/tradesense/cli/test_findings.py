@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from tests.valkey import Valkey
 from tradesense.cli.findings import Finding, State, database, disk, redis, room
 from tradesense.db.engine import Database
 from tradesense.db.migrations import migrate
@@ -79,6 +80,30 @@ def test_a_disk_is_judged_by_its_room(free: int, state: State) -> None:
     assert room(free).state is state
 
 
-def test_redis_is_said_to_be_absent_or_unused() -> None:
-    assert redis(None).state is State.GOOD
-    assert redis("redis://127.0.0.1").state is State.FAIR
+async def found_of(*urls: str) -> list[Finding]:
+    return [finding async for finding in redis(urls)]
+
+
+async def test_redis_may_be_absent() -> None:
+    assert [each.state for each in await found_of()] == [State.GOOD]
+
+
+async def test_a_redis_that_answers_is_good(redis_url: str) -> None:
+    assert [each.state for each in await found_of(redis_url)] == [State.GOOD]
+
+
+async def test_a_redis_that_does_not_answer_is_bad_and_its_password_is_not_shown() -> None:
+    [finding] = await found_of("redis://:secret@127.0.0.1:1/0")
+    assert finding.state is State.BAD
+    assert "secret" not in repr(finding)
+
+
+async def test_a_redis_that_refuses_client_tracking_is_fair(valkey: Valkey) -> None:
+    valkey.ask("ACL", "SETUSER", "shy", "on", ">secret", "~*", "&*", "+@all", "-client|tracking")
+    [finding] = await found_of(f"redis://shy:secret@127.0.0.1:{valkey.port}/0")
+    assert finding.state is State.FAIR
+
+
+async def test_an_address_of_redis_that_cannot_be_read_is_bad() -> None:
+    [finding] = await found_of("redis+sentinel://127.0.0.1")
+    assert finding.state is State.BAD

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from keel.ids import uuid7
 from keel.tasks import Tasks
 from tests.tradesense.db.copies import Instance, tag
-from tradesense.db.invalidation import NullInvalidator, account_tag
+from tradesense.db.invalidation import account_tag
 from tradesense.http.versions import raise_data_version
 
 
@@ -170,7 +170,3 @@ async def test_a_statement_that_fails_at_the_commit_leaves_no_row(instance: Inst
     with pytest.raises(IntegrityError):
         await fail()
     assert await instance.outbox() == []
-
-
-async def test_nobody_who_keeps_copies_is_told_nothing() -> None:
-    await NullInvalidator().invalidate_tags("user:1")
