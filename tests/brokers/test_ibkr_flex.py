@@ -1,5 +1,6 @@
 """Interactive Brokers' Flex queries, as XML and as CSV."""
 
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -173,6 +174,17 @@ def test_codes_tell_assignments_and_exercises_apart(tmp_path: Path) -> None:
             assert list(reading.fills())[2].fill.kind is kind
 
 
+def test_an_exercise_that_is_settled_in_money_closes_at_what_was_paid(tmp_path: Path) -> None:
+    expired = re.search(r"<Trade [^>]*notes=\"Ep\"[^>]*>", _XML)
+    assert expired is not None
+    settled = expired[0].replace('notes="Ep"', 'notes="C;Ex"').replace('tradePrice="0"', 'tradePrice="2.5"')
+    with _xml(tmp_path, (expired[0], settled)) as reading:
+        made = list(reading.fills())[2].fill
+        (option,) = trades(reading)["ACME 2025-06-20 15 C"]
+    assert (made.kind, made.price) == (ExecutionKind.TRADE, Decimal("2.5"))
+    assert option.gross == Decimal(160) - Decimal(250) * made.quantity
+
+
 def test_a_cancelled_trade_is_ignored_with_its_cancellation(tmp_path: Path) -> None:
     rows = (
         _trade("1", "093000") + _trade("2", "093100") + _trade("3", "094000", "-10", "SELL (Ca.)", "TradeCancel", "1")
@@ -271,6 +283,31 @@ def test_shares_for_shares_change_hands_at_the_value_that_the_file_gives(tmp_pat
         made = [(e.fill.instrument.symbol, e.fill.side, e.fill.quantity, e.fill.price) for e in reading.fills()]
         assert reading.warning_count == 2
     assert made == [("NEW", Side.BUY, Decimal(25), Decimal(20)), ("OLD", Side.SELL, Decimal(100), Decimal("5.05"))]
+
+
+def test_a_split_befalls_each_account(tmp_path: Path) -> None:
+    row = _action("ACME(US1) SPLIT 2 FOR 1 (ACME, ACME CORP, US1)", "10", "ACME")
+    rows = row + row.replace('"U1"', '"U2"')
+    with read_text(tmp_path, "ibkr/flex-xml", _statement(rows, "CorporateActions")) as reading:
+        made = [(entry.fill.account, entry.fill.kind) for entry in reading.fills()]
+    assert made == [("U1", ExecutionKind.SPLIT), ("U2", ExecutionKind.SPLIT)]
+
+
+def test_a_bond_is_paid_back_at_a_price_in_per_cent(tmp_path: Path) -> None:
+    row = _action("T 2 05/15/25(US9) BOND MATURITY FOR USD 1.00 PER BOND (T, T 2, US9)", "-5000", "T", proceeds="5000")
+    rows = row.replace('"STK"', '"BOND"')
+    with read_text(tmp_path, "ibkr/flex-xml", _statement(rows, "CorporateActions")) as reading:
+        (made,) = [entry.fill for entry in reading.fills()]
+    assert (made.price, made.quantity * made.price * made.instrument.multiplier) == (Decimal(100), Decimal(5000))
+
+
+def test_a_price_per_share_in_another_currency_than_the_rows_does_not_count(tmp_path: Path) -> None:
+    row = _action(
+        "ACME(US1) MERGED(Acquisition) FOR CAD 14.00 PER SHARE (ACME, ACME, US1)", "-20", "ACME", proceeds="200"
+    )
+    with read_text(tmp_path, "ibkr/flex-xml", _statement(row, "CorporateActions")) as reading:
+        (made,) = [entry.fill for entry in reading.fills()]
+    assert (made.price, made.instrument.currency) == (Decimal(10), "USD")
 
 
 def test_a_spin_off_comes_in_at_no_cost_and_its_restatement_is_cancelled(tmp_path: Path) -> None:

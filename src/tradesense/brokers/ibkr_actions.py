@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final, NamedTuple
 
+from tradesense.brokers.amounts import product
 from tradesense.brokers.contract import Ignored, Imported, Outcome, Stated
 from tradesense.brokers.figures import figure
 from tradesense.brokers.fills import fill, sign_of
@@ -26,7 +27,7 @@ from tradesense.brokers.ibkr_terms import Asset, codes_of, instrument_of
 from tradesense.brokers.tables import Row, RowError
 from tradesense.brokers.times import Moment
 from tradesense.domain.executions import ExecutionKind, Side
-from tradesense.domain.money import ZERO, average
+from tradesense.domain.money import average
 
 _WHOLE: Final = re.compile(
     r"(?P<head>[^(]+?)\s*\((?P<isin>[^)]*)\)\s*(?P<what>.*?)\s*(?:\((?P<subject>[^,()]+),.*\))?", re.DOTALL
@@ -41,6 +42,7 @@ _CANCELLED: Final = "Ca"
 class Action(NamedTuple):
     """A corporate action's row, whatever report it stands in; the symbol is empty where only the description has it."""
 
+    account: str
     category: str
     currency: str
     symbol: str
@@ -56,6 +58,7 @@ class Action(NamedTuple):
 def action_of(row: Row) -> Action:
     """The corporate action that a row tells. Raises `RowError` for a number that is none."""
     return Action(
+        row.text("account"),
         row.text("category"),
         row.required("currency"),
         row.text("symbol"),
@@ -77,15 +80,15 @@ class CorporateActions:
 
     def __init__(self, rows: Iterable[Row]) -> None:
         self.renamed: dict[str, str] = {}
-        self._cancelled: Counter[tuple[str, Decimal]] = Counter()
-        self._splits: set[tuple[str, str]] = set()
+        self._cancelled: Counter[tuple[str, str, Decimal]] = Counter()
+        self._splits: set[tuple[str, str, str]] = set()
         for row in rows:
             try:
                 action = action_of(row)
             except RowError:
                 continue
             if _CANCELLED in action.codes:
-                self._cancelled[action.description, -action.quantity] += 1
+                self._cancelled[action.account, action.description, -action.quantity] += 1
             self._learn_name(action)
 
     def _learn_name(self, action: Action) -> None:
@@ -109,7 +112,7 @@ class CorporateActions:
     def _is_cancelled(self, action: Action) -> bool:
         if _CANCELLED in action.codes:
             return True
-        key = action.description, action.quantity
+        key = action.account, action.description, action.quantity
         if self._cancelled[key] > 0:
             self._cancelled[key] -= 1
             return True
@@ -119,7 +122,7 @@ class CorporateActions:
         self, row: Row, action: Action, moment: Moment, report: Report, told: tuple[str, str, re.Match[str]]
     ) -> Outcome:
         head, subject, ratio = told
-        key = head, moment.text
+        key = action.account, head, moment.text
         if subject != head or key in self._splits:
             return Ignored(row.line, "split counterpart")
         self._splits.add(key)
@@ -139,15 +142,16 @@ class CorporateActions:
 
     def _exchange(self, row: Row, action: Action, moment: Moment, report: Report, told: tuple[str, str]) -> Outcome:
         subject, what = told
-        quantity, paid = abs(action.quantity), _PER_SHARE.search(what)
+        quantity, worth, paid = abs(action.quantity), action.proceeds, _PER_SHARE.search(what)
         kind, warning, stated = ExecutionKind.TRADE, None, None
+        if paid and paid["currency"] != action.currency:
+            paid = None
         if action.proceeds or paid:
-            price = figure(paid["price"]) if paid else average(abs(action.proceeds), quantity)
             stated = Stated(action.realised, net=True) if action.realised else None
         elif "SPINOFF" in what or "DIVIDEND" in what or "RIGHTS ISSUE" in what or "SUBSCRIBABLE" in what:
-            kind, price = ExecutionKind.TRANSFER, ZERO
+            kind = ExecutionKind.TRANSFER
         elif action.value:
-            price = average(abs(action.value), quantity)
+            worth = action.value
             warning = f"{subject} was exchanged for other shares; it changes hands at the value that the file gives"
         else:
             return Ignored(row.line, "corporate action")
@@ -156,7 +160,7 @@ class CorporateActions:
             instrument,
             sign_of(action.quantity),
             quantity,
-            price,
+            figure(paid["price"]) if paid else average(abs(worth), product(quantity, instrument.multiplier)),
             moment,
             kind=kind,
             account=report.account_of(row),

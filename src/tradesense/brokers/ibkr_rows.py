@@ -34,13 +34,14 @@ class Report:
         """A fill; `paid_in` is the currency of its commission, empty for the trade's own."""
         signed, price = row.number("quantity"), row.number("price")
         instrument = instrument_of(asset, moment.wall.date(), self.context)
-        kind = kind_of(codes, instrument.asset_class)
+        # At a price, an exercise or an assignment is settled in money, and the price is what was paid.
+        kind = ExecutionKind.TRADE if price else kind_of(codes, instrument.asset_class)
         costs = charge(row.amount("commission"), paid_in, asset.currency, self.base, row.find_number("rate"))
         made = fill(
             instrument,
             Side.SELL if row.text("side").upper().startswith("S") else sign_of(signed),
             abs(signed),
-            price if kind is ExecutionKind.TRADE else ZERO,
+            price,
             moment,
             commission=costs.cost,
             fees=-row.amount("taxes"),
