@@ -215,6 +215,12 @@ def test_a_trade_that_is_not_understood_fails(tmp_path: Path) -> None:
         assert "multiplier" in reading.errors[2].message
 
 
+def test_a_price_with_a_fraction_that_is_none_fails(tmp_path: Path) -> None:
+    with _read(tmp_path, f"{_LEDGER}3/2/26,09:31:12,TRD,1,BOT +1 /ZBM26:XCBT @111'249,,,-1,0\n") as reading:
+        (error,) = reading.errors
+    assert "111'249" in error.message
+
+
 def test_an_amount_that_the_price_does_not_make_is_a_warning(tmp_path: Path) -> None:
     with _read(tmp_path, f"{_LEDGER}3/2/26,09:31:12,TRD,1,BOT +100 ACME @48.25,,,-482.50,0\n") as reading:
         (warned,) = reading.warnings
@@ -234,6 +240,16 @@ def test_a_file_without_a_ledger_is_refused(tmp_path: Path) -> None:
         ("WEB:AA_ACME SOLD -1,200 ACME @.69 CBOE", Side.SELL, "1200", "ACME", "0.69"),
         ("BOT +1 /ZBM26:XCBT @111'245", Side.BUY, "1", "/ZBM26:XCBT", "111.765625"),
         ("BOT +1 /ZBM26:XCBT @111'24", Side.BUY, "1", "/ZBM26:XCBT", "111.75"),
+        ("BOT +1 /ZFM26:XCBT @111'247", Side.BUY, "1", "/ZFM26:XCBT", "111.7734375"),
+        ("BOT +1 /ZCZ26:XCBT @450'2", Side.BUY, "1", "/ZCZ26:XCBT", "450.25"),
+        ("SOLD -1 /ZTM26:XCBT @102'001", Side.SELL, "1", "/ZTM26:XCBT", "102.00390625"),
+        (
+            "SOLD -2 /ZNM26 1/1000 JUN 26 /OZNM26 111 PUT @0'32",
+            Side.SELL,
+            "2",
+            "/ZNM26 1/1000 JUN 26 /OZNM26 111 PUT",
+            "0.5",
+        ),
         ("SOLD -1 VERTICAL ACME 100 8 JAN 21 355/350 PUT @-1.20", Side.SELL, "1", None, "-1.20"),
     ],
 )

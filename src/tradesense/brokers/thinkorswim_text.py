@@ -21,6 +21,11 @@ from tradesense.domain.money import exact, plain
 
 CURRENCY: Final = "USD"
 _CENTURY: Final = 100
+_TICKS_OF_A_FUTURE: Final = 32
+_TICKS_OF_AN_OPTION: Final = 64
+"""Parts of a point in which CBOT quotes treasuries, and options on them."""
+_EIGHTHS: Final = {"": 0, "0": 0, "1": 1, "2": 2, "3": 3, "5": 4, "6": 5, "7": 6, "8": 7}
+
 _STRATEGIES: Final = (
     "IRON CONDOR|DOUBLE DIAGONAL|UNBALANCED BUTTERFLY|VERT ROLL|FUT CALENDAR|BACKRATIO|BUTTERFLY|CALENDAR|COLLAR|COMBO"
     "|CONDOR|COVERED|CUSTOM|DIAGONAL|STRADDLE|STRANGLE|VERTICAL"
@@ -89,17 +94,28 @@ def read_trade(description: str) -> Told | None:
     if found is None:
         return None
     side = Side.BUY if found["side"] == "BOT" else Side.SELL
-    return Told(side, abs(figure(found["quantity"])), found["what"], _price(found["price"]))
+    what = found["what"]
+    ticks = _TICKS_OF_AN_OPTION if what.upper().endswith(("CALL", "PUT")) else _TICKS_OF_A_FUTURE
+    return Told(side, abs(figure(found["quantity"])), what, _price(found["price"], ticks))
 
 
-def _price(words: str) -> Decimal:
-    """A price, in CBOT's notation too: `111'245` is 111 and 24.5 thirty-seconds."""
+def _price(words: str, ticks: int) -> Decimal:
+    """A price, in CBOT's notation too: of a future, `111'24` is 111 and 24 thirty-seconds.
+
+    A third digit is the beginning of an eighth of one: `111'247` are 24.75 of them, `111'246` are 24.625. A single
+    digit is eighths of a cent, of grain: `450'2`.
+    """
     whole, tick, parts = words.partition("'")
     if not tick:
         return figure(words)
+    if len(parts) == 1:
+        with exact():
+            return figure(whole) + Decimal(parts) / 8
+    eighths = _EIGHTHS.get(parts[2:])
+    if eighths is None:
+        raise RowError(f"{words!r} is no price")
     with exact():
-        thirty_seconds = Decimal(parts[:2]) + Decimal(parts[2:] or 0) / 10
-        return figure(whole) + thirty_seconds / 32
+        return figure(whole) + (int(parts[:2]) + Decimal(eighths) / 8) / ticks
 
 
 def read_spread(what: str) -> Spread | None:
