@@ -53,6 +53,8 @@ class Ask(msgspec.Struct, gc=False):
     group: Group
     version: int | None
     private: bool
+    outcome: Event = Event.MISS
+    """How it was answered: HIT, STALE or MISS."""
 
 
 class Copy(msgspec.Struct, gc=False):

@@ -109,11 +109,21 @@ class HybridCache:
         return await self._compute(ask, look, copy, seen)
 
     def _hit(self, ask: Ask, copy: Copy, look: Look | None, seen: Seen | None) -> Any:  # noqa: ANN401 - the caller's own value
+        ask.outcome = Event.HIT
         if self._listeners:
             self.tell(Event.HIT, ask.names.key)
         if monotonic() >= copy.early and ask.names.key not in self._flights:
             self._fly(ask, look, copy, seen)
         return copy.value
+
+    async def ended(self, ask: Ask) -> None:
+        """Wait for the computation that this very `ask` has begun, if it has, for as long as that takes.
+
+        For who hands the loader what he must take back, as a request does its database session.
+        """
+        flight = self._flights.get(ask.names.key)
+        if flight is not None and flight.ask is ask:
+            await asyncio.wait({flight.future})
 
     async def get(
         self,
@@ -243,6 +253,7 @@ class HybridCache:
                     ask.group.misses += 1
                     return future.result()
         ask.group.stale_hits += 1
+        ask.outcome = Event.STALE
         self.tell(Event.STALE, ask.names.key)
         return copy.value
 
