@@ -40,7 +40,7 @@ async def test_truth_numbers_and_maps_come_as_resp3_has_them(redis_url: str, red
 async def test_many_are_read_at_once_in_their_order(redis_url: str, redis_namespace: str) -> None:
     async with connect(redis_url) as redis:
         await redis.call("SET", f"{redis_namespace}:a", "1")
-        names = [f"{redis_namespace}:b", f"{redis_namespace}:a".encode(), f"{redis_namespace}:b"]
+        names: list[str | bytes] = [f"{redis_namespace}:b", f"{redis_namespace}:a".encode(), f"{redis_namespace}:b"]
         assert await redis.read_many(names) == [None, b"1", None]
         assert await redis.read_many([]) == []
 
