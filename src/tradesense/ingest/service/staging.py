@@ -23,6 +23,9 @@ from tradesense.ingest.service.comparing import Comparison
 ENTRIES_AT_ONCE: Final = 5000
 """Executions that one transaction writes, some 60 ms of it."""
 
+LOOKED_UP_AT_ONCE: Final = 2000
+"""Identities that one query looks up, which holds the event loop for some 10 ms."""
+
 KEPT: Final = 200_000
 """Executions that are kept in memory to be matched, some 600 bytes each; with more, they are read back."""
 
@@ -241,9 +244,10 @@ class Staging:
     def _known(
         self, query: Callable[..., Any], destination: Destination, identities: Sequence[bytes]
     ) -> dict[bytes, Known]:
-        if destination.is_new or not identities:
-            return {}
-        found: dict[bytes, Known] = self._desk.read(query, destination.account.id, identities)
+        found: dict[bytes, Known] = {}
+        for first in () if destination.is_new else range(0, len(identities), LOOKED_UP_AT_ONCE):
+            some = identities[first : first + LOOKED_UP_AT_ONCE]
+            found |= self._desk.read(query, destination.account.id, some)
         return found
 
     async def _insert(self, claim: Claim, rows: Batch, sources: Batch, moved: Sequence[Moved]) -> None:
