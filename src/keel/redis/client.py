@@ -139,6 +139,7 @@ class Client:
         instead: tuple[Argument, ...] | None = None,
     ) -> "asyncio.Future[Any]":
         future: asyncio.Future[Any] = self._loop.create_future()
+        written = packed(*command)
         allowed_s = CALL_S if timeout_s is None else timeout_s
         budget = current_budget()
         if budget is not None:
@@ -148,7 +149,7 @@ class Client:
                 return future
             budget.begin()
             future.add_done_callback(budget.end)
-        call = Call(future, packed(*command), time.monotonic() + allowed_s)
+        call = Call(future, written, time.monotonic() + allowed_s)
         call.patient = allowed_s >= FULL_WAIT_S
         call.router = self.router
         call.key = key

@@ -44,6 +44,8 @@ class Line:
                 link = await self._make()
             except RedisUnavailable as error:
                 self._missed(error.reason)
+            except Exception as error:  # noqa: BLE001 - whatever redis-py makes of something that is no Redis
+                self._missed(f"{type(error).__name__}: {error}")
             else:
                 if link.is_cut:
                     self._missed(link.cut_because)

@@ -79,6 +79,7 @@ class Router:
         self._layout: Layout = ()
         self._nodes: dict[Address, Node] = {}
         self._by_slot: list[Node | None] = [None] * SLOTS
+        self._covered = False
         self._doubtful = asyncio.Event()
 
     @property
@@ -121,8 +122,7 @@ class Router:
         """Have every master send the changes under `prefixes`, and each the messages of its `channels`."""
         places = {node: set[bytes]() for node in self.masters}
         for channel in channels:
-            node = self.node_for(channel)
-            if node is not None:
+            if (node := self.node_for(channel)) in places:
                 places[node].add(channel)
         for node, its in places.items():
             node.pushes.wish(Wishes(prefixes, not self.tracks, frozenset(its), self._in_cluster))
@@ -196,10 +196,6 @@ class Router:
         for node in self._nodes.values():
             node.close()
 
-    @property
-    def _covered(self) -> bool:
-        return None not in self._by_slot
-
     async def _look(self) -> None:
         links = [(node.address, node.link) for node in self.masters if node.link is not None]
         try:
@@ -233,6 +229,7 @@ class Router:
         self._by_slot = [None] * SLOTS
         for each in layout:
             self._by_slot[each.first : each.last + 1] = [self._nodes[each.master]] * (each.last + 1 - each.first)
+        self._covered = None not in self._by_slot
         self._owner.servers_changed(anew=False)
 
     def _node_at(self, address: Address) -> Node:

@@ -59,9 +59,12 @@ async def test_a_refusal_names_its_code_and_disturbs_no_other_call(redis_url: st
 
 async def test_a_command_that_cannot_be_sent_is_the_callers_error(redis_url: str) -> None:
     async with connect(redis_url) as redis:
-        with pytest.raises(TypeError):
+        with budget() as opened, pytest.raises(TypeError):
             await redis.call("SET", "a", object())  # type: ignore[arg-type]
+        assert opened is not None
+        left_s = opened.left_s
         assert await redis.call("PING") == b"PONG"
+        assert opened.left_s == left_s
 
 
 async def test_calls_of_one_tick_are_one_write(valkey: Valkey) -> None:

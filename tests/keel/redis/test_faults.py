@@ -256,9 +256,15 @@ async def test_a_busy_script_makes_calls_fail_and_the_next_ones_succeed(valkey: 
         assert await redis.call("GET", "a") is None
 
 
-async def test_something_that_is_no_redis_is_away() -> None:
-    async def babble(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+@pytest.mark.parametrize(
+    "answer",
+    [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"+OK\r\n", b"%1\r\n$5\r\nproto\r\n:3\r\n" + b"*0\r\n" * 6, b""],
+    ids=["a web server", "a yes-man", "one that plays a part", "one that hangs up"],
+)
+async def test_something_that_is_no_redis_is_away(answer: bytes) -> None:
+    async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(answer)
         writer.close()
 
     port = free_port()
