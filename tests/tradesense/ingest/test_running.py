@@ -1,6 +1,7 @@
 """The queue and who works on it: beats, leases, shutdown, deletion under way, errors of ours."""
 
 import asyncio
+import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -75,6 +76,24 @@ async def test_closing_hands_a_running_import_back_after_its_grace(world: World)
     assert (done.status, done.attempts) == (ImportStatus.DONE, 2)
     assert len(await world.rows(executions)) == len(MANY)
     assert await world.hidden() == 0
+
+
+async def test_a_claim_that_is_cancelled_is_given_back_whenever_the_cancellation_comes(world: World) -> None:
+    rng = random.Random(1)
+    record = await world.upload(generic(FOUR))
+    cancelled = 0
+    for _ in range(50):
+        async with Tasks() as tasks:
+            claiming = tasks.start("claiming", world.runner._claim())
+            await asyncio.sleep(rng.uniform(0, 0.008))
+        if claiming.cancelled():
+            cancelled += 1
+        elif (claimed := claiming.result()) is not None:
+            await ImportRun(world.equipment, *claimed).put_back(datetime(2026, 1, 1, tzinfo=UTC))
+        assert (await world.imports.get(world.user, record.id)).status is ImportStatus.QUEUED
+    assert cancelled
+    await world.drain()
+    assert (await world.imports.get(world.user, record.id)).status is ImportStatus.DONE
 
 
 async def test_an_import_deleted_while_it_runs_leaves_nothing(world: World) -> None:
