@@ -14,8 +14,8 @@ import msgspec
 _PLAIN: Final = frozenset({str, bytes, int, float, bool, type(None), complex, Decimal})
 _EXACT: Final = frozenset({list, tuple, set, frozenset, deque})
 _OTHERS: Final = (type, Enum, ModuleType, FunctionType, BuiltinFunctionType, MethodType)  # they live without the value
-_BUDGET: Final = 2048  # children looked at in the widest container; within 10 % for any but the oddest mixtures
-_FEWEST: Final = 8  # children looked at in any container
+_BUDGET: Final = 512  # children looked at in the widest container; within 10 % for any but the oddest mixtures
+_FEWEST: Final = 4  # children looked at in any container
 _MOST_OPENED: Final = 50_000  # containers; only what is nested without end holds more of them than this
 _ONCE: Final = 4  # references to a leaf that one container holds: its own, the list of children, the loop, the call
 _FAMOUS: Final = 16  # a leaf with so many references from outside belongs to the program, not to the value
@@ -30,7 +30,7 @@ def size_of(value: object) -> int:
     What it holds is followed to the end: containers, dataclasses, slots, Structs, Pydantic models, objects of any
     class, numpy arrays with the memory beneath them. What is held several times counts once. Classes, functions,
     modules, enum members and small values which many others hold (`None`, the names of fields) count nothing.
-    Work is bounded: of a wide value about two thousand parts are measured and the rest are taken to be like them.
+    Work is bounded: of a wide value about five hundred parts are measured and the rest are taken to be like them.
     """
     return _allocated(sys.getsizeof(value)) if type(value) in _PLAIN else _Measure().measure([value])
 
