@@ -103,7 +103,7 @@ async def test_who_waits_too_long_gives_up_and_the_link_stays_in_step(valkey: Va
     async with connect(valkey.url) as redis:
         valkey.pause()
         took = await duration_of_failure(redis.call("ECHO", "late", timeout_s=0.05))
-        assert 0.04 < took < 0.1
+        assert 0.04 < took < 0.15
         valkey.resume()
         assert await redis.call("ECHO", "next") == b"next"
 
@@ -155,9 +155,9 @@ async def test_a_request_waits_no_longer_than_its_budget_in_all(valkey: Valkey) 
             first = await duration_of_failure(redis.call("GET", "a", timeout_s=0.06))
             second = await duration_of_failure(redis.call("GET", "a"))
             third = await duration_of_failure(redis.call("GET", "a"))
-            assert first == pytest.approx(0.06, abs=0.03)
-            assert first + second == pytest.approx(0.1, abs=0.03)
-            assert third < 0.005
+            assert 0.05 < first < 0.15
+            assert 0.09 < first + second < 0.2
+            assert third < 0.02
         valkey.resume()
         assert await redis.call("GET", "a") is None
 
