@@ -20,9 +20,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from time import perf_counter, process_time
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import pandas as pd
 from sqlalchemy import Connection, select
 
 from tradesense import wiring
@@ -32,6 +31,9 @@ from tradesense.http.authentication import UserId
 from tradesense.ingest.service.uploads import Upload
 from tradesense.security.service import Client
 from tradesense.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SYMBOLS: Final = 50
 PASSWORD: Final = "correct horse battery staple"  # noqa: S105 - of a user who lives as long as a benchmark
@@ -97,6 +99,8 @@ async def _import(state: wiring.State, user: UserId, path: Path) -> None:
 
 async def pandas(url: str, path: Path) -> Measured:
     """What a script would do."""
+    import pandas as pd  # noqa: PLC0415 - 60 MB that are not our own to pay
+
     database = Database(url)
     cpu, begun = process_time(), perf_counter()
     frame = pd.read_csv(path, parse_dates=["datetime"])
@@ -108,12 +112,12 @@ async def pandas(url: str, path: Path) -> Measured:
     return {"seconds": seconds, "cpu": cpu, "gross": float(matched["gross"].sum())}
 
 
-def _store(connection: Connection, frame: pd.DataFrame, matched: pd.DataFrame) -> None:
+def _store(connection: Connection, frame: "pd.DataFrame", matched: "pd.DataFrame") -> None:
     frame.to_sql("peer_executions", connection, index=False, chunksize=5000)
     matched.to_sql("peer_trades", connection, index=False, chunksize=5000)
 
 
-def _match(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
+def _match(frame: "pd.DataFrame") -> list[tuple[Any, ...]]:
     found = []
     for symbol, fills in frame.groupby("symbol", sort=False):
         lots: deque[list[float]] = deque()

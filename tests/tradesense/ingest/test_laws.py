@@ -86,3 +86,19 @@ async def test_rebuilding_gives_what_incremental_imports_gave_bit_for_bit(world:
     await world.restoring.rebuild_from_files(world.user, account)
     assert await world.everything() == incremental
     assert await world.hidden() == 0
+
+
+async def test_what_is_matched_from_memory_is_what_is_matched_when_read_back(world: World) -> None:
+    numbers = ("1.50", "100", "0.30", "1,000.00", "3")
+    rows = [
+        f"2026-01-05 10:{n:02}:00,{'AB'[n % 2]},{'sell' if n % 7 % 3 == 2 else 'buy'},{numbers[n % 5]!r},"
+        f"{n}.{n:02}0,0.{n % 10}0,1.10"
+        for n in range(60)
+    ]
+    header = "datetime,symbol,side,quantity,price,commission,fees"
+    await world.take(generic(rows, header).replace(b"'", b'"'))
+    from_memory = await world.everything()
+    (account,) = await world.accounts()
+    await world.restoring.rebuild(world.user, account.id, method=Method.FIFO, multipliers={}, last=nothing_more)
+    assert len(from_memory["executions"]) == 60
+    assert await world.everything() == from_memory
