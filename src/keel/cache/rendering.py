@@ -62,18 +62,19 @@ def _all(dependant: Any) -> Iterator[Any]:  # noqa: ANN401 - FastAPI's Dependant
         yield from _all(each)
 
 
-def _names(name: str, info: Any) -> Iterator[str]:  # noqa: ANN401 - a field of pydantic or FastAPI
-    """Every name by which the parameter may be given; one too many would do no harm."""
-    yield name
-    if info.alias is not None:
-        yield info.alias
-    choices = info.validation_alias
-    for each in choices.choices if isinstance(choices, AliasChoices) else [choices]:
-        if each is not None:
-            yield str(each.path[0]) if isinstance(each, AliasPath) else each
+def _names(name: str, info: Any) -> Iterator[str]:  # noqa: ANN401 - a field of FastAPI
+    """The names by which a parameter may be given, those of a model's fields among them."""
+    yield from _aliases(info) or [name]
     for model in _models(info):
         for inner, field in model.model_fields.items():
-            yield from _names(inner, field)
+            yield from (inner, *_aliases(field))  # a model may take both; one too many would do no harm
+
+
+def _aliases(info: Any) -> list[str]:  # noqa: ANN401 - a field of pydantic or FastAPI
+    given = info.validation_alias
+    choices = given.choices if isinstance(given, AliasChoices) else [given]
+    named = [str(each.path[0]) if isinstance(each, AliasPath) else each for each in (*choices, info.alias)]
+    return list(dict.fromkeys(each for each in named if each is not None))
 
 
 def _takes_any(info: Any) -> bool:  # noqa: ANN401 - a field of FastAPI
