@@ -60,6 +60,7 @@ class _Measure:
         size = 0.0
         while self._todo and len(self._opened) < _MOST_OPENED:
             size += self._part(*self._todo.pop())
+        self._todo.clear()
         while self._held:
             _, held = self._held.popitem()
             size += held.size_unless_famous()
@@ -71,10 +72,10 @@ class _Measure:
         for child in children:
             if type(child) not in _PLAIN:
                 size += self._open(child, budget, weight)
-            elif (references := sys.getrefcount(child)) <= _ONCE:
+            elif sys.getrefcount(child) <= _ONCE:
                 size += weight * _allocated(sys.getsizeof(child))
             elif (held := self._held.get(id(child))) is None:
-                self._held[id(child)] = _Held(child, references, weight)
+                self._held[id(child)] = _Held(child, weight)
             else:
                 held.times += 1
         return size
@@ -101,11 +102,10 @@ class _Measure:
 class _Held:
     """A leaf to which there are several references: how many of them come from within."""
 
-    __slots__ = ("leaf", "references", "times", "weight")
+    __slots__ = ("leaf", "times", "weight")
 
-    def __init__(self, leaf: object, references: int, weight: float) -> None:
+    def __init__(self, leaf: object, weight: float) -> None:
         self.leaf = leaf
-        self.references = references
         self.times = 1
         self.weight = weight
 
@@ -113,7 +113,7 @@ class _Held:
         """Nothing for a small leaf that many others hold; what was met once in a sample stands for more like it."""
         size = _allocated(sys.getsizeof(self.leaf))
         weight = self.weight if self.times == 1 else 1.0
-        if size <= _SMALL and self.references - self.times * weight > _FAMOUS:
+        if size <= _SMALL and sys.getrefcount(self.leaf) - self.times * weight > _FAMOUS:
             return 0
         return size * weight
 
