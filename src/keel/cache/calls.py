@@ -12,7 +12,7 @@ from keel.cache.canonical import DIGEST_BYTES, canonical_all, canonical_receiver
 from keel.cache.codec import Codec, codec_for
 from keel.cache.contract import Load, NoPrincipal, Options, OtherPrincipal
 from keel.cache.flights import Ask
-from keel.cache.hybrid import PRIVATE_TAG, HybridCache
+from keel.cache.hybrid import HybridCache
 from keel.cache.signatures import (
     Arguments,
     Format,
@@ -25,6 +25,7 @@ from keel.cache.signatures import (
     user_name,
     word,
 )
+from keel.cache.tiers import PRIVATE_TAG
 from keel.context import current_principal
 
 USER_ID: Final = "user_id"

@@ -36,6 +36,8 @@ from keel.tasks import Tasks
 
 LONGEST_WAIT_S: Final = 5.0
 """How long a value is waited for that another process computes, before it is computed here as well."""
+SECOND_WAIT_S: Final = 0.05
+"""How long the shared tier is waited for, in all, where the reader has waited for an answer of it in vain already."""
 RENEWED_S: Final = 0.7
 _SHORTEST_PAUSE_S: Final = 0.002
 _LONGEST_PAUSE_S: Final = 0.05
@@ -55,6 +57,10 @@ class Ask(msgspec.Struct, gc=False):
     private: bool
     outcome: Event = Event.MISS
     """How it was answered: HIT, STALE or MISS."""
+    had_no_answer: bool = False
+    """Whether its reader has waited for the shared tier in vain."""
+    began: float = 0.0
+    """When its reader began to look, by the monotonic clock; 0 where nobody else may have invalidated anything."""
 
 
 class Copy(msgspec.Struct, gc=False):
@@ -92,6 +98,8 @@ class Made:
     tags: tuple[str, ...]
     stamps: Stamps
     seen: Seen
+    began: float
+    """When it was begun, after which it knows of no invalidation; by the monotonic clock."""
 
 
 class Examined(NamedTuple):
@@ -136,6 +144,7 @@ class Flight:
     tasks: Tasks
     future: asyncio.Future[Any]
     tell: Callable[[Event, str], None]
+    began: float = field(default_factory=monotonic, init=False)
     _made_tags: tuple[str, ...] = field(default=(), init=False)
     _stamps: Stamps = field(default=Stamps(()), init=False)
     _lease: Leased | None = field(default=None, init=False)
@@ -145,19 +154,31 @@ class Flight:
         mine = self.ask.version
         return self.seen.unmoved and (version is None or (mine is not None and mine >= version))
 
+    def is_as_young_as(self, ask: Ask) -> bool:
+        """Whether it has begun after a reader came, so that it knows of all that was invalidated before, elsewhere too.
+
+        Of an older one that is not known: what is heard of an invalidation may come later than the answers of those who
+        wait for it, or not at all while a connection is cut.
+        """
+        return self.began >= ask.began
+
     async def run(self) -> None:
         """Find or compute the value, keep it, and hand it, or the error, to all who wait."""
         with budget(None):
             try:
                 value = await self._find_or_load()
-            except asyncio.CancelledError:
-                self._fail(Unavailable("The cache is being closed."))
-                raise
             except Exception as error:  # noqa: BLE001 - handed to those who wait
                 self._fail(error)
             else:
                 if not self.future.done():
                     self.future.set_result(value)
+            finally:
+                await self._give_back()
+
+    def end(self) -> None:
+        """It runs no more: one that was cancelled, perhaps before it began, leaves nobody waiting."""
+        if not self.future.done():
+            self._fail(Unavailable("The cache is being closed."))
 
     def _fail(self, error: Exception) -> None:
         self.ask.group.errors += 1
@@ -171,17 +192,15 @@ class Flight:
             found = await self._claim(self.shelf.shared)
             if found is not None:
                 return found.value
-        try:
-            return await self._load()
-        finally:
-            await self._give_back()
+        return await self._load()
 
     # The right to compute
 
     async def _claim(self, shared: SharedTier) -> Copy | None:
         """Take the lease, or what another process has computed meanwhile; neither where the tier is away or slow."""
         try:
-            return await self._take_turns(shared)
+            with budget(SECOND_WAIT_S if self.ask.had_no_answer else None):
+                return await self._take_turns(shared)
         except (RedisUnavailable, CommandRefused) as error:
             _LOG.debug("a value is computed without the shared cache: %s", error)
             return None
@@ -252,7 +271,7 @@ class Flight:
         self._made_tags = ask.names.tags
         started = monotonic()
         value = await self._loaded(loading)
-        made = Made(value, loading, monotonic() - started, self._made_tags, self._stamps, self.seen)
+        made = Made(value, loading, monotonic() - started, self._made_tags, self._stamps, self.seen, self.began)
         ask.group.loads += 1
         self.tell(Event.LOADED, ask.names.key)
         if loading.store:

@@ -28,8 +28,6 @@ from keel.tasks import Tasks
 
 COOLING_S: Final = 1.0
 """How long a stale copy is served without trying again, after computing has failed."""
-PRIVATE_TAG: Final = "user:"
-"""Entries with a tag that begins so are somebody's own."""
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -90,18 +88,20 @@ class HybridCache:
     ) -> Ask:
         """What `resolve` takes."""
         all_tags = tuple(tags)
-        private = private or any(each.startswith(PRIVATE_TAG) for each in all_tags)
         return Ask(keys.names(key, all_tags), load, options, codec, self._counters.of(key), version, private)
 
     async def resolve(self, ask: Ask) -> Any:  # noqa: ANN401 - the caller's own value
         """As `get_or_set`, where `peek` has found nothing."""
+        ask.began = monotonic() if self._tiers.is_open else 0.0
         copy, look, seen = self._tiers.in_memory(ask), None, None
         if copy is not None and copy.is_fresh:
             ask.group.memory_hits += 1
             return self._hit(ask, copy, None, None)
         if self._tiers.is_open:
-            with suppress(RedisUnavailable, CommandRefused):
+            try:
                 look, copy, seen = await self._tiers.examine(ask)
+            except (RedisUnavailable, CommandRefused):
+                ask.had_no_answer = True
             if seen is not None and copy is not None and copy.is_fresh and copy.serves(ask.version):
                 self._tiers.keep(ask, copy, seen)
                 ask.group.shared_hits += 1
@@ -241,15 +241,35 @@ class HybridCache:
             return await self._stale(ask, look, copy, seen)
         ask.group.misses += 1
         self.tell(Event.MISS, ask.names.key)
+        flight = self._fly(ask, look, copy, seen)
+        value = await asyncio.shield(flight.future)
+        return value if flight.is_as_young_as(ask) else await self._look_again(ask)
+
+    async def _look_again(self, ask: Ask) -> Any:  # noqa: ANN401 - the caller's own value
+        """For who has shared a computation from before he came: elsewhere its value may have been invalidated by then.
+
+        What it has left is judged like any other copy; whatever else is computed now has begun after he came.
+        """
+        entry = self.peek(ask.names.key, ask.version)
+        if entry is not None:
+            return entry.value
+        look = copy = seen = None
+        if self._tiers.is_open:
+            with suppress(RedisUnavailable, CommandRefused):
+                look, copy, seen = await self._tiers.examine(ask)
+            if seen is not None and copy is not None and copy.is_fresh and copy.serves(ask.version):
+                self._tiers.keep(ask, copy, seen)
+                return copy.value
         return await asyncio.shield(self._fly(ask, look, copy, seen).future)
 
     async def _stale(self, ask: Ask, look: Look | None, copy: Copy, seen: Seen | None) -> Any:  # noqa: ANN401 - the caller's own value
         """The stale copy, or a new one that comes within the soft timeout."""
         if self._cooling.get(ask.names.key, 0.0) <= monotonic():
-            future = self._fly(ask, look, copy, seen).future
+            flight = self._fly(ask, look, copy, seen)
+            future = flight.future
             if ask.options.soft_timeout is not None:
                 await asyncio.wait({future}, timeout=ask.options.soft_timeout)
-                if future.done() and future.exception() is None:
+                if future.done() and future.exception() is None and flight.is_as_young_as(ask):
                     ask.group.misses += 1
                     return future.result()
         ask.group.stale_hits += 1
@@ -260,24 +280,23 @@ class HybridCache:
     def _fly(self, ask: Ask, look: Look | None, copy: Copy | None, seen: Seen | None) -> Flight:
         """The computation under way that a reader may share, or a new one."""
         flight = self._flights.get(ask.names.key)
-        if flight is not None and flight.serves(ask.version):
+        if flight is not None and not flight.future.done() and flight.serves(ask.version):
             ask.group.coalesced += 1
             return flight
         future = asyncio.get_running_loop().create_future()
         # Nothing was awaited since memory was looked at, where nothing else was: the marks are those of before.
         seen = seen or self._tiers.coherence.observe(ask.names)
         flight = Flight(self._tiers, ask, seen, look, copy, self._tasks, future, self.tell)
+        task = self._tasks.start(f"computing {ask.names.key}", flight.run())
+        task.add_done_callback(lambda _: flight.end())
+        future.add_done_callback(lambda _: self._landed(flight))
         self._flights[ask.names.key] = flight
-        self._tasks.start(f"computing {ask.names.key}", self._run(flight))
         return flight
 
-    async def _run(self, flight: Flight) -> None:
+    def _landed(self, flight: Flight) -> None:
         key = flight.ask.names.key
-        try:
-            await flight.run()
-        finally:
-            if self._flights.get(key) is flight:
-                del self._flights[key]
+        if self._flights.get(key) is flight:
+            del self._flights[key]
         if flight.previous is not None and flight.future.exception() is not None:
             self._cooling[key] = monotonic() + COOLING_S
             asyncio.get_running_loop().call_later(COOLING_S, self._cooling.pop, key, None)

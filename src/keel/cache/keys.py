@@ -12,7 +12,7 @@ MOST_PREFIXES: Final = 4
 RECENT: Final = 4096
 """Names that are kept worked out."""
 _LONGEST: Final = 200
-_UNSAFE: Final = frozenset("{}")
+_UNSAFE: Final = frozenset("{}#")
 _KINDS: Final = {kind.value: kind for kind in Kind}
 
 
@@ -66,7 +66,10 @@ def pattern(text: str) -> str:
 
 @lru_cache(maxsize=RECENT)
 def safe(name: str) -> str:
-    """A name as it may stand between braces in a server's key: the name itself unless it is long or has braces."""
+    """A name as it may stand between braces in a server's key: the name itself unless it is long or has braces.
+
+    One with a `#` is shortened as well, so that no name is what another one is shortened to.
+    """
     if len(name) <= _LONGEST and _UNSAFE.isdisjoint(name):
         return name
     digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -121,6 +121,12 @@ class Standing:
             # Again: a read that began before the servers knew may have brought the old value into memory.
             self._hear_own(marks)
 
+    def postpone(self, marks: list[Mark]) -> None:
+        """Invalidate here now, and in the shared tier, which does not answer, on its return."""
+        self._hear_own(marks)
+        self._note(marks)
+        self._close_until_repeated()
+
     def _hear_own(self, marks: list[Mark]) -> None:
         for mark in marks:
             self.hear(mark.kind, safe(mark.name))
@@ -178,6 +184,7 @@ class Standing:
                 else:
                     break
         self.is_open = True
+        self._coherence.hear_all()  # copies from the outage: what was invalidated elsewhere since then is not known
         self._end_gap()
 
     async def _make_good(self, identity: str | None) -> None:

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from time import monotonic
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from keel.cache.keys import safe
 from keel.cache.memory import Entry, MemoryTier
 from keel.cache.standing import Mode, Standing
 from keel.clock import wall_ns
+from keel.context import budget
 from keel.redis.contract import CommandRefused, RedisUnavailable
 
 L1_TTL_S: Final = 30.0
@@ -25,6 +25,8 @@ OUTAGE_AGE_S: Final = 10.0
 """How long memory goes on when the shared tier is away."""
 JITTER: Final = 0.1
 """The share by which a ttl is cut at random, so that what was computed together does not expire together."""
+PRIVATE_TAG: Final = "user:"
+"""Entries with a tag that begins so are somebody's own."""
 _ALWAYS_CHECKED: Final = -1
 
 
@@ -125,39 +127,42 @@ class Tiers:
 
     # Keeping
 
-    def keep(self, ask: Ask, copy: Copy, seen: Seen) -> None:
-        """Keep a copy in memory, if what was `seen` has not moved and memory is to be trusted."""
+    def keep(self, ask: Ask, copy: Copy, seen: Seen, since: float | None = None) -> None:
+        """Keep a copy in memory, if what was `seen` has not moved and memory is to be trusted.
+
+        `since` is when it was begun to be made, if that is not just now; by the monotonic clock.
+        """
         standing = self.standing
         if not seen.unmoved:
             return
-        age, stamp = ask.options.l1_ttl or L1_TTL_S, self.coherence.stamp
+        now, private = monotonic(), ask.private or any(each.startswith(PRIVATE_TAG) for each in copy.tags)
+        age = L1_TTL_S if ask.options.l1_ttl is None else ask.options.l1_ttl
+        stamp = self.coherence.stamp
         if standing is None:
             age = copy.expires
         elif not standing.is_trusted:
-            if standing.is_open or not self._lasts_through_outages(ask, copy):
+            if standing.is_open or (private and not self._alone and copy.version is None):
                 return
-            age = min(age, OUTAGE_AGE_S)
-            stamp = _ALWAYS_CHECKED if ask.private and not self._alone else stamp
-        self.memory.put(ask.names.key, _entry(ask, copy, seen, monotonic() + age, stamp))
-
-    def _lasts_through_outages(self, ask: Ask, copy: Copy) -> bool:
-        return self._alone or not ask.private or copy.version is not None
+            # What was made began to go out of date when it was begun, or when nothing could be heard any more.
+            age = min(age, max(now if since is None else since, standing.gap_since) + OUTAGE_AGE_S - now)
+            stamp = _ALWAYS_CHECKED if private and not self._alone else stamp
+        self.memory.put(ask.names.key, _entry(ask, copy, seen, now + age, stamp, private=private))
 
     async def store(self, ask: Ask, made: Made, lease: Leased | None) -> bool:
         """Keep what was computed, where that is still right; whether it was stored with the lease."""
         copy = _made_copy(ask, made)
-        filled = False
+        filled = is_full = False
         if lease is not None and self.is_open and made.stamps.complete and made.seen.unmoved:
-            filled = await self._fill(ask, copy, made, lease)
-        if filled or not self.is_open:
-            self.keep(ask, copy, made.seen)
+            try:
+                filled = await self._the_shared.fill(ask.names.key, lease, _stored(ask, copy, made.stamps))
+            except RedisUnavailable:
+                ask.group.errors += 1
+            except CommandRefused:  # it is heard of what invalidates a copy in memory, wherever else there is one
+                ask.group.errors += 1
+                is_full = True
+        if filled or is_full or not self.is_open:
+            self.keep(ask, copy, made.seen, made.began)
         return filled
-
-    async def _fill(self, ask: Ask, copy: Copy, made: Made, lease: Leased) -> bool:
-        with suppress(RedisUnavailable, CommandRefused):
-            return await self._the_shared.fill(ask.names.key, lease, _stored(ask, copy, made.stamps))
-        ask.group.errors += 1
-        return False
 
     async def put(self, ask: Ask, value: Any) -> bool:  # noqa: ANN401 - the caller's own value
         """Keep a value whatever there is; False where the shared tier is away, which then is told to forget the key."""
@@ -168,11 +173,18 @@ class Tiers:
             self.keep(ask, copy, self.coherence.observe(ask.names))
             return True
         if self.is_open:
-            with suppress(RedisUnavailable, CommandRefused):
-                await self._put_shared(ask, copy)
+            try:
+                with budget():
+                    await self._put_shared(ask, copy)
+            except RedisUnavailable:
+                self.standing.postpone([mark])
+            except CommandRefused:
+                await self.standing.invalidate([mark])
+            else:
                 self.standing.hear(mark.kind, safe(mark.name))
                 return True
-        await self.standing.invalidate([mark])
+        else:
+            self.standing.postpone([mark])
         self.keep(ask, copy, self.coherence.observe(ask.names))
         return False
 
@@ -206,7 +218,7 @@ class Tiers:
             entry.fresh_until = entry.refresh_from = 0.0
 
 
-def _entry(ask: Ask, copy: Copy, seen: Seen, hard_until: float, stamp: int) -> Entry:
+def _entry(ask: Ask, copy: Copy, seen: Seen, hard_until: float, stamp: int, *, private: bool) -> Entry:
     # The key's own cell is needed only where the server knows the key by another name; else the entry is dropped by it.
     own = seen.cells[0]
     key = ask.names.key
@@ -225,7 +237,7 @@ def _entry(ask: Ask, copy: Copy, seen: Seen, hard_until: float, stamp: int) -> E
         soft=soft,
         stamp=stamp,
         group=ask.group,
-        private=ask.private,
+        private=private,
         cost_s=copy.cost_s,
         id=copy.id,
     )
