@@ -1,0 +1,92 @@
+"""A TCP proxy between a process and its server that cuts, stalls and delays connections."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from random import Random
+from typing import Final
+
+from keel.tasks import Tasks
+
+_CHUNK: Final = 1 << 16
+
+
+class _Link:
+    """One connection through the proxy; each direction goes on while its gate is open."""
+
+    def __init__(self, near: asyncio.StreamWriter, far: asyncio.StreamWriter) -> None:
+        self.writers = (near, far)
+        self.gates = (asyncio.Event(), asyncio.Event())
+        for gate in self.gates:
+            gate.set()
+
+    def cut(self) -> None:
+        for writer in self.writers:
+            writer.transport.abort()
+        for gate in self.gates:
+            gate.set()
+
+
+class Proxy:
+    """Listens on `port` and passes on to the server's."""
+
+    def __init__(self, server_port: int, tasks: Tasks) -> None:
+        self.port = 0
+        self._server_port = server_port
+        self._tasks = tasks
+        self._links: list[_Link] = []
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, server_port: int) -> AsyncIterator["Proxy"]:
+        """One that listens for as long as the block lasts."""
+        async with Tasks() as tasks:
+            proxy = cls(server_port, tasks)
+            server = await asyncio.start_server(proxy._meet, "127.0.0.1", 0)
+            proxy.port = server.sockets[0].getsockname()[1]
+            yield proxy
+            server.close()
+            proxy.cut_all()
+
+    def cut_all(self) -> None:
+        """Cut every connection."""
+        for link in list(self._links):
+            link.cut()
+
+    def cut_one(self, random: Random) -> None:
+        """Cut one connection."""
+        if self._links:
+            random.choice(self._links).cut()
+
+    def stall_one(self, random: Random, seconds: float) -> None:
+        """Hold up what one connection carries, in one direction or both; nothing is lost."""
+        if not self._links:
+            return
+        link = random.choice(self._links)
+        held = random.choice((link.gates, link.gates[:1], link.gates[1:]))
+        for gate in held:
+            gate.clear()
+            asyncio.get_running_loop().call_later(seconds, gate.set)
+
+    async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            far_reader, far = await asyncio.open_connection("127.0.0.1", self._server_port)
+        except OSError:
+            writer.transport.abort()
+            return
+        link = _Link(writer, far)
+        self._links.append(link)
+        there = self._tasks.start("there", self._pump(reader, far, link.gates[0], link))
+        back = self._tasks.start("back", self._pump(far_reader, writer, link.gates[1], link))
+        await asyncio.wait({there, back})
+        self._links.remove(link)
+
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gate: asyncio.Event, link: _Link
+    ) -> None:
+        with suppress(OSError):
+            while data := await reader.read(_CHUNK):
+                await gate.wait()
+                writer.write(data)
+                await writer.drain()
+        link.cut()
