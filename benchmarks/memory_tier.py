@@ -66,12 +66,13 @@ def fill(entries: int, kind: str, share: float) -> None:
     """Fill one tier as the cache would, and print a row."""
     make, coherence, group = KINDS[kind], Coherence(), Counters().of("summary")
     make_entry = _maker(coherence, group, make)
-    limit = int(charge(*make_entry(0)) * 1.2 * entries * share)
+    first = make_entry(0)  # which is charged for the cells that it shares with those to come
+    limit = int(charge(*make_entry(USERS)) * 1.2 * entries * share)
     tier, process = MemoryTier(limit), psutil.Process()
     gc.collect()
     before, seconds = process.memory_info().rss, 0.0
     for number in range(entries):
-        key, entry = make_entry(number)
+        key, entry = make_entry(number) if number else first
         started = process_time()
         tier.put(key, entry)
         seconds += process_time() - started

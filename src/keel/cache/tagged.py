@@ -39,6 +39,8 @@ class _Tag:
 
 
 _ATOMS: Final = frozenset({type(None), bool, int, float, str, bytes})
+_SAFE: Final = frozenset({type(None), bool, float, bytes})
+_TEXT: Final = frozenset({str})
 _ENCODER: Final = msgspec.msgpack.Encoder()
 
 
@@ -96,7 +98,7 @@ def _ext(tag: int, payload: object) -> Ext:
 
 
 def _all_tagged(values: Iterable[object]) -> list[object]:
-    return [_tagged(each) for each in values]
+    return [each if type(each) in _SAFE else _tagged(each) for each in values]
 
 
 def _same(value: object) -> object:
@@ -110,6 +112,8 @@ def _int(value: int) -> object:
 
 
 def _str(value: str) -> object:
+    if value.isascii():
+        return value
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -117,18 +121,10 @@ def _str(value: str) -> object:
     return value
 
 
-def _dict(value: dict[object, object]) -> object:
-    if all(type(key) is str for key in value):
-        try:
-            return {_utf8(cast("str", key)): _tagged(each) for key, each in value.items()}
-        except UnicodeEncodeError:
-            pass
-    return _ext(_Tag.DICT, [_tagged(each) for pair in value.items() for each in pair])
-
-
-def _utf8(key: str) -> str:
-    key.encode()
-    return key
+def _dict(value: dict[Any, object]) -> object:
+    if _TEXT.issuperset(map(type, value)) and all(map(str.isascii, value)):
+        return dict(zip(value, _all_tagged(value.values()), strict=True))
+    return _ext(_Tag.DICT, _all_tagged(each for pair in value.items() for each in pair))
 
 
 def _datetime(value: datetime) -> object:
