@@ -27,6 +27,11 @@ def principal(user_id: Principal) -> Iterator[None]:
         _principal.reset(token)
 
 
+def act_as(user_id: Principal) -> None:
+    """Do what follows in this task, a request's for instance, in the name of `user_id`."""
+    _principal.set(user_id)
+
+
 def current_principal() -> Principal | None:
     """In whose name this is done; None where nobody is known to ask."""
     return _principal.get()

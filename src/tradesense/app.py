@@ -11,11 +11,14 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from keel.asgi.hot_path import HotPath
+from keel.asgi.running import Running
 from tradesense import wiring
 from tradesense.accounts.endpoints import router as accounts
 from tradesense.analytics.endpoints import router as analytics
 from tradesense.http import openapi, problems, reference
 from tradesense.http.bodies import BodyLimits, Limits
+from tradesense.http.cached import identify, version_of
 from tradesense.http.idempotency import Idempotency
 from tradesense.http.middleware import RequestIds, SecurityHeaders, UnexpectedErrors
 from tradesense.ingest.endpoints import router as imports
@@ -66,6 +69,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
     limits = Limits(JSON_BYTES, settings.max_upload_mb * MEBIBYTE + FORM_BYTES, UPLOADS)
     return [
         Middleware(RequestIds),
+        Middleware(Running),
         Middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
@@ -80,13 +84,23 @@ def _middleware(settings: Settings) -> list[Middleware]:
                 "X-Data-Version",
                 "X-Request-ID",
             ],
-            expose_headers=["Content-Disposition", "ETag", "Location", "Retry-After", "X-Data-Version", "X-Request-ID"],
+            expose_headers=[
+                "Age",
+                "Content-Disposition",
+                "ETag",
+                "Location",
+                "Retry-After",
+                "X-Cache",
+                "X-Data-Version",
+                "X-Request-ID",
+            ],
             max_age=600,
         ),
         Middleware(SecurityHeaders, https=settings.is_https),
         Middleware(UnexpectedErrors),
         Middleware(BodyLimits, limits),
         Middleware(Idempotency, without=WITHOUT_KEYS),
+        Middleware(HotPath, identify=identify, version=version_of),
     ]
 
 

@@ -23,15 +23,17 @@ from tradesense.db.invalidation import Invalidations, Invalidator
 from tradesense.db.migrations import migrate
 from tradesense.db.notices import Notices
 from tradesense.db.replay import OutboxReplay
+from tradesense.db.tables import ImportStatus
 from tradesense.http.authentication import Authentication, SessionCookie, TrustedOrigins
 from tradesense.http.remembered import RememberedAnswers
+from tradesense.http.warming import Warming
 from tradesense.ingest.service.changing import Changes
 from tradesense.ingest.service.files import KeptFiles
 from tradesense.ingest.service.manual import ManualExecutions
 from tradesense.ingest.service.opening import Opener
 from tradesense.ingest.service.previewing import Previews
 from tradesense.ingest.service.restoring import Restoring
-from tradesense.ingest.service.running import Equipment, Progress
+from tradesense.ingest.service.running import Equipment, Observer, Progress
 from tradesense.ingest.service.undoing import Undoing
 from tradesense.ingest.service.uploads import Imports
 from tradesense.ingest.tasks import ImportRunner
@@ -44,6 +46,16 @@ from tradesense.trades.service import ManualEntry, TradeArchive
 
 TIDY_EVERY: Final = timedelta(hours=1)
 TIDY_OUTBOX_EVERY: Final = timedelta(minutes=5)
+WARMED: Final = (
+    "/api/v1/portfolio/summary",
+    "/api/v1/portfolio/positions",
+    "/api/v1/analytics/summary",
+    "/api/v1/analytics/equity",
+    "/api/v1/analytics/calendar",
+)
+"""What everybody looks at first."""
+WARMED_USERS: Final = 20
+"""Users whose answers are computed at the start, the most recently active ones."""
 LEASE: Final = timedelta(seconds=10)
 """How long a claim on an account or an import outlives the process that made it."""
 
@@ -55,6 +67,14 @@ class SecurityState(TypedDict):
     remembered: RememberedAnswers
     users: Users
     logins: Logins
+
+
+class PlatformState(TypedDict):
+    """What the others stand on."""
+
+    keel: Keel
+    tasks: Tasks
+    warming: Warming
 
 
 class TradingState(TypedDict):
@@ -71,7 +91,7 @@ class TradingState(TypedDict):
     portfolio: Portfolio
 
 
-class State(SecurityState, TradingState):
+class State(SecurityState, TradingState, PlatformState):
     """What requests can ask for; `tradesense.http.state.provided` finds it by name."""
 
 
@@ -112,8 +132,10 @@ async def opened(
             invalidations.start(ground.database)
             await _follow_outbox(ground, invalidator, is_shared=keel.redis is not None)
             security = _security(ground, passwords or Passwords())
-            trading = _trading(ground, runs_imports=runs_imports)
-            yield {**security, **trading}
+            warming = Warming(security["logins"].acting_for, WARMED)
+            trading = _trading(ground, warming, runs_imports=runs_imports)
+            warming.wake(*await security["logins"].recently_active(WARMED_USERS))
+            yield {**security, **trading, "keel": keel, "tasks": ground.tasks, "warming": warming}
         finally:
             await ground.tasks.close(grace)
             await invalidations.close(ground.database, grace)
@@ -177,14 +199,14 @@ def _security(ground: _Ground, passwords: Passwords) -> SecurityState:
     }
 
 
-def _trading(ground: _Ground, *, runs_imports: bool) -> TradingState:
+def _trading(ground: _Ground, warming: Warming, *, runs_imports: bool) -> TradingState:
     settings, clock, database = ground.settings, ground.clock, ground.database
     limits = Limits(settings.max_upload_mb * MEBIBYTE, settings.max_rows)
     files = KeptFiles(settings.data_dir / "files", limits.file_bytes)
     opener = Opener(database, limits)
     changes = Changes(database, clock, LEASE)
     accounts = Accounts(database, clock, Restoring(database, files, opener, changes).rebuild)
-    runner = ImportRunner(Equipment(database, clock, files, opener, LEASE, _unobserved), ground.tasks)
+    runner = ImportRunner(Equipment(database, clock, files, opener, LEASE, _warmer(warming)), ground.tasks)
     notebook = Notebook(database, clock)
     analytics = Analytics(database, clock, notebook)
     ground.tasks.every(TIDY_EVERY, "purging deleted accounts", accounts.purge_deleted)
@@ -205,8 +227,14 @@ def _trading(ground: _Ground, *, runs_imports: bool) -> TradingState:
     }
 
 
-def _unobserved(_progress: Progress) -> None:
-    """Tell nobody of an import's progress but its row, which is where one asks for it."""
+def _warmer(warming: Warming) -> Observer:
+    """Whoever has imported will look at what came of it."""
+
+    def observe(progress: Progress) -> None:
+        if progress.status is ImportStatus.DONE:
+            warming.wake(progress.user_id)
+
+    return observe
 
 
 def session_cookie(settings: Settings) -> SessionCookie:
@@ -218,5 +246,12 @@ Opening = Callable[[Settings], AbstractAsyncContextManager[State]]
 
 
 def lifespan(settings: Settings, opening: Opening = opened) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
-    """The application's lifespan: what is opened with it, and closed."""
-    return lambda _app: opening(settings)
+    """The application's lifespan: what is opened with it, and closed; it answers ahead of time as long as it lives."""
+
+    @asynccontextmanager
+    async def living(app: FastAPI) -> AsyncIterator[State]:
+        async with opening(settings) as state:
+            state["tasks"].start("warming", state["warming"].run(app, state))
+            yield state
+
+    return living

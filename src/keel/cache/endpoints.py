@@ -56,6 +56,7 @@ class HttpTerms:
     """On which terms answers are kept; see `cache_response`."""
 
     vary: tuple[str, ...] = ()
+    unkeyed: tuple[str, ...] = ()
     query: tuple[str, ...] | None = None
     cache_control: str | None = None
     hot: Access | None = None
@@ -131,7 +132,8 @@ class Known:
         self.access = terms.hot
         self.versioned = call.version is not None
         inputs = rendering.inputs_of(route, own_credentials=self.user_aware)
-        headers = dict.fromkeys((*(each.lower().encode("latin-1") for each in terms.vary), *inputs.headers))
+        declared = [each for each in inputs.headers if each not in {_name(other) for other in terms.unkeyed}]
+        headers = dict.fromkeys((*map(_name, terms.vary), *declared))
         self._inputs = Inputs(
             inputs.query if terms.query is None else frozenset(terms.query), tuple(headers), inputs.cookies
         )
@@ -171,6 +173,10 @@ def query(string: bytes, names: frozenset[str] | None) -> list[tuple[str, str]]:
         return []
     pairs = parse_qsl(string.decode("latin-1"), keep_blank_values=True)
     return sorted((each for each in pairs if names is None or each[0] in names), key=_first)
+
+
+def _name(header: str) -> bytes:
+    return header.lower().encode("latin-1")
 
 
 def _first(pair: tuple[str, str]) -> str:

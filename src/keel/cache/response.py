@@ -56,6 +56,7 @@ def cache_response(  # noqa: PLR0913 - each option of an entry, by name
     user_aware: bool = False,
     tags: Tags = (),
     vary: tuple[str, ...] | list[str] = (),
+    unkeyed: tuple[str, ...] | list[str] = (),
     stale_ttl: Seconds = 0,
     key: Key | None = None,
     l1_ttl: Seconds | None = None,
@@ -89,11 +90,12 @@ def cache_response(  # noqa: PLR0913 - each option of an entry, by name
     **On an endpoint** of FastAPI or Starlette, GET answers with status 200 are kept as bytes, with an ETag, and `304`
     is answered to who has them. The key is made of path, query parameters that the route and its dependencies declare
     (`query` names them where the endpoint reads its Request itself; for a route of Starlette's all count), declared
-    headers and cookies, `vary` (more request headers, such as `host` where the answer has addresses in it) and the
-    user. `cache_control` replaces the header that is worked out: `private, max-age=0, must-revalidate` for a user's own
-    answer, else `max-age` with what is left of the ttl, `public` unless the request had credentials. `X-Cache` says
-    `hit`, `stale` or `miss`. A request's own `Cache-Control` is not obeyed: entries are not stale, and nobody shall
-    have the source asked at will. Answers with Set-Cookie or `no-store`, streams and other statuses are not kept.
+    headers (but `unkeyed` ones, which change nothing in the answer) and cookies, `vary` (more request headers, such as
+    `host` where the answer has addresses in it) and the user. `cache_control` replaces the header that is worked
+    out: `private, max-age=0, must-revalidate` for a user's own answer, else `max-age` with what is left of the ttl,
+    `public` unless the request had credentials. `X-Cache` says `hit`, `stale` or `miss`. A request's own
+    `Cache-Control` is not obeyed: entries are not stale, and nobody shall have the source asked at will. Answers
+    with Set-Cookie or `no-store`, streams and other statuses are not kept.
     HEAD is answered from what GET has kept. A request that begins a computation outlasts it if dependencies are
     injected, as they are closed with the request. `invalidate` takes the arguments, as of a function.
 
@@ -113,7 +115,7 @@ def cache_response(  # noqa: PLR0913 - each option of an entry, by name
     )
     terms = Terms(options, key_prefix, user_aware, tags, key, version)
     named = None if query is None else tuple(query)
-    http = HttpTerms(tuple(vary), named, cache_control, None if hot is None else Access(hot))
+    http = HttpTerms(tuple(vary), tuple(unkeyed), named, cache_control, None if hot is None else Access(hot))
 
     def decorate(function: Callable[P, Awaitable[T]]) -> Cached[P, T]:
         if not inspect.iscoroutinefunction(function):

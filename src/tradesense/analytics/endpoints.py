@@ -22,12 +22,14 @@ from tradesense.analytics.service import answers
 from tradesense.analytics.service.answers import Json
 from tradesense.analytics.service.asking import Analytics
 from tradesense.analytics.service.studies import Question, Study
+from tradesense.db.invalidation import account_tag
 from tradesense.domain.filters import Result, Status
 from tradesense.domain.groupings import LABELS, By
 from tradesense.domain.instruments import AssetClass
 from tradesense.domain.monte_carlo import MOST_PATHS, MOST_STEPS, PATHS, Terms
 from tradesense.domain.trades import Direction
 from tradesense.http.authentication import CurrentUser, Principal
+from tradesense.http.cached import kept
 from tradesense.http.problems import refusals
 from tradesense.http.state import provided
 from tradesense.http.types import INT64_MAX, Currency, Day, Line, Ratio
@@ -94,6 +96,11 @@ async def _simulation(
     return Terms(paths, trades, ruin, seed)
 
 
+def _accounts(_user: object, _analytics: object, question: Question, *_others: object) -> list[str]:
+    """The tags of the accounts that an answer is narrowed to."""
+    return [account_tag(each) for each in question.books.accounts or ()]
+
+
 TheAnalytics = Annotated[Analytics, Depends(provided("analytics", Analytics))]
 Asked = Annotated[Question, Depends(_question)]
 
@@ -107,6 +114,7 @@ async def _answer(
 
 
 @router.get("/summary", response_model=SummaryView)
+@kept("analytics:summary", tags=_accounts)
 async def get_summary(
     user: CurrentUser,
     analytics: TheAnalytics,
@@ -119,18 +127,21 @@ async def get_summary(
 
 
 @router.get("/equity", response_model=EquityView)
+@kept("analytics:equity", tags=_accounts)
 async def get_equity(user: CurrentUser, analytics: TheAnalytics, question: Asked, _version: DataVersion) -> Response:
     """Equity and drawdown on day closes."""
     return await _answer(analytics, user, question, answers.equity)
 
 
 @router.get("/calendar", response_model=CalendarView)
+@kept("analytics:calendar", tags=_accounts)
 async def get_calendar(user: CurrentUser, analytics: TheAnalytics, question: Asked, _version: DataVersion) -> Response:
     """What was realised on each day."""
     return await _answer(analytics, user, question, answers.days)
 
 
 @router.get("/breakdown", response_model=BreakdownView)
+@kept("analytics:breakdown", tags=_accounts)
 async def get_breakdown(
     user: CurrentUser, analytics: TheAnalytics, question: Asked, _version: DataVersion, by: By
 ) -> Response:
@@ -139,6 +150,7 @@ async def get_breakdown(
 
 
 @router.get("/distribution", response_model=DistributionView)
+@kept("analytics:distribution", tags=_accounts)
 async def get_distribution(
     user: CurrentUser, analytics: TheAnalytics, question: Asked, _version: DataVersion
 ) -> Response:
@@ -147,6 +159,7 @@ async def get_distribution(
 
 
 @router.get("/monte-carlo", response_model=MonteCarloView, responses=refusals(SimulationTooLarge))
+@kept("analytics:monte-carlo", tags=_accounts)
 async def get_monte_carlo(
     user: CurrentUser,
     analytics: TheAnalytics,

@@ -12,7 +12,9 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection, cookie_parser
 from starlette.responses import Response
+from starlette.types import Scope
 
+from keel.context import act_as
 from keel.errors import Forbidden, NotAuthenticated
 from tradesense.http.state import part
 
@@ -21,6 +23,7 @@ UserId = NewType("UserId", UUID)
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _LONGEST_TOKEN: Final = 256
 _MEMO: Final = "tradesense.principal"
+_VERSION_BITS: Final = 40
 
 
 class LoginRequired(NotAuthenticated):
@@ -56,7 +59,14 @@ class Principal:
     timezone: str
     currency: str
     data_version: int
+    day: int = 0
+    """The day it is in their time zone, counted from the year 1."""
     by_cookie: bool = False
+
+    @property
+    def freshness(self) -> int:
+        """What an answer must at least have been computed from: this day, and this version of the data."""
+        return self.day << _VERSION_BITS | self.data_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +157,25 @@ def bearer_token(connection: HTTPConnection) -> str | None:
 
 async def authenticate(connection: HTTPConnection) -> Principal:
     """Who asks, found once per request."""
-    found = connection.scope.get(_MEMO)
-    if isinstance(found, Principal):
+    found = known_principal(connection.scope)
+    if found is not None:
         return found
     principal = await part(connection, "authentication", Authentication).principal(connection)
     connection.scope[_MEMO] = principal
+    act_as(principal.user_id)
     return principal
+
+
+def known_principal(scope: Scope) -> Principal | None:
+    """Who asks, where that has been found already."""
+    found = scope.get(_MEMO)
+    return found if isinstance(found, Principal) else None
+
+
+def remember(scope: Scope, principal: Principal) -> None:
+    """Let a request that this process makes itself be `principal`'s."""
+    scope[_MEMO] = principal
+    act_as(principal.user_id)
 
 
 class SessionToken(SecurityBase):

@@ -1,6 +1,7 @@
 """The version of a user's data: writes say which one they made, and a read that carries it back is never older."""
 
 from collections.abc import Collection
+from contextvars import ContextVar
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -16,6 +17,12 @@ from tradesense.http.authentication import CurrentUser, UserId
 from tradesense.http.types import INT64_MAX
 
 HEADER: Final = "X-Data-Version"
+_demanded: Final[ContextVar[int | None]] = ContextVar("demanded", default=None)
+
+
+def demanded_freshness() -> int | None:
+    """What an answer to this request must at least have been computed from; see `Principal.freshness`."""
+    return _demanded.get()
 
 
 class VersionAhead(Stale):
@@ -59,6 +66,7 @@ async def _data_version(
     # The version only rises, and the read that follows sees no less than the one that found the user.
     if x_data_version is not None and x_data_version > user.data_version:
         raise VersionAhead
+    _demanded.set(user.freshness)
     return user.data_version
 
 

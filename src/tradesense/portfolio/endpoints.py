@@ -1,7 +1,7 @@
 """The portfolio: how it stands, and what is open."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 import orjson
@@ -11,6 +11,7 @@ from tradesense.analytics.repository import Selection
 from tradesense.analytics.service.studies import Question
 from tradesense.domain.instruments import AssetClass
 from tradesense.http.authentication import CurrentUser
+from tradesense.http.cached import kept
 from tradesense.http.paging import Page, Paged
 from tradesense.http.state import provided
 from tradesense.http.types import Currency
@@ -22,6 +23,9 @@ from tradesense.trades.schemas import Symbol
 
 router = APIRouter(prefix="/portfolio", tags=["portfolio"])
 
+_OF_ACCOUNT: Final = "account:{account_id}"
+"""The tag of the account that an answer is narrowed to; `db.invalidation.account_tag`."""
+
 ThePortfolio = Annotated[Portfolio, Depends(provided("portfolio", Portfolio))]
 Account = Annotated[UUID | None, Query(description="An account of mine.")]
 Of = Annotated[Symbol | None, Query(description="The symbol of an instrument.")]
@@ -29,6 +33,7 @@ In = Annotated[Currency | None, Query(description="A single currency.")]
 
 
 @router.get("/summary", response_model=PortfolioView)
+@kept("portfolio:summary", tags=(_OF_ACCOUNT,))
 async def get_portfolio(
     user: CurrentUser, portfolio: ThePortfolio, _version: DataVersion, account_id: Account = None, currency: In = None
 ) -> Response:
@@ -39,6 +44,7 @@ async def get_portfolio(
 
 
 @router.get("/positions")
+@kept("portfolio:positions", tags=(_OF_ACCOUNT,))
 async def list_positions(
     user: CurrentUser,
     portfolio: ThePortfolio,

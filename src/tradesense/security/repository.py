@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -73,6 +73,13 @@ async def replace_password(connection: WriteConnection, user: UserId, old: str, 
     """Set the hash of a password, unless another has been set meanwhile."""
     condition = (users.c.id == user) & (users.c.password_hash == old)
     await connection.execute(update(users).where(condition).values(password_hash=new))
+
+
+async def recently_active(connection: ReadConnection, limit: int) -> list[UserId]:
+    """The users whose sessions were used last, the latest first."""
+    seen = func.max(sessions.c.last_seen_at)
+    query = select(sessions.c.user_id).group_by(sessions.c.user_id).order_by(seen.desc()).limit(limit)
+    return [UserId(each) for each in await connection.scalars(query)]
 
 
 async def record(

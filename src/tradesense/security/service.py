@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, TypeVar
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import anyio
 import anyio.to_thread
@@ -322,16 +323,29 @@ class Logins:
         """Who holds this token; raises `NotAuthenticated` where nobody does, or a disabled user."""
         session = await self._sessions.touch(token)
         user = await self._users.get(_owner(session))
+        return self._principal(user, session.id, token)
+
+    async def acting_for(self, user_id: UserId) -> Principal:
+        """The user as this process acts for them, without a session; raises `NotAuthenticated` for a disabled one."""
+        return self._principal(await self._users.get(user_id), "", "")
+
+    def _principal(self, user: User, session_id: str, token: str) -> Principal:
         return Principal(
             user_id=user.id,
-            session_id=session.id,
+            session_id=session_id,
             token=token,
             email=user.email,
             is_admin=user.role is Role.ADMIN,
             timezone=user.timezone,
             currency=user.currency,
             data_version=user.data_version,
+            day=self._clock.now().astimezone(ZoneInfo(user.timezone)).toordinal(),
         )
+
+    async def recently_active(self, limit: int) -> list[UserId]:
+        """The users who have used a session last, the latest first."""
+        async with self._database.read() as connection:
+            return await repository.recently_active(connection, limit)
 
     async def log_out(self, who: Principal, client: Client) -> None:
         """End this session."""
