@@ -141,9 +141,14 @@ async def test_arguments_that_are_equal_but_not_the_same_have_different_keys(run
     async def anything(value: object) -> int:
         return 0
 
+    @cache_response(ttl=300)
+    async def pair(first: object, second: str) -> int:
+        return 0
+
     values: list[Any] = [1, True, 1.0, "1", Decimal(1), b"1", (1,), [1], (True,), None, "None", {1}, {1: 1}]
     for _ in range(2):
         assert len({anything.key(value) for value in values}) == len(values)
+        assert len({pair.key(1, "x"), pair.key(True, "x"), pair.key("1", "x")}) == 3  # noqa: FBT003 - that is the point
 
 
 async def test_variadic_arguments_make_keys_too(running: Keel) -> None:

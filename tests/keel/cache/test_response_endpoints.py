@@ -305,6 +305,20 @@ async def test_declared_headers_vary_the_answer(running: Keel) -> None:
             assert answered.headers["vary"] == "accept-language"
 
 
+async def test_a_declared_header_that_changes_nothing_can_be_left_out(running: Keel) -> None:
+    app, source = FastAPI(), Counted()
+
+    @app.get("/summary")
+    @cache_response(ttl=300, unkeyed=("X-Request",))
+    async def summary(x_request: Annotated[str, Header()] = "") -> int:
+        return source.next()
+
+    async with client_of(app) as client:
+        answers = [await client.get("/summary", headers={"x-request": each}) for each in ("a", "b")]
+    assert [each.text for each in answers] == ["1", "1"]
+    assert "vary" not in answers[1].headers
+
+
 # Who asks
 
 
@@ -552,8 +566,10 @@ async def test_a_stale_answer_says_so(running: Keel) -> None:
 def _session(log: list[str]) -> Callable[[], AsyncIterator[list[str]]]:
     async def opened() -> AsyncIterator[list[str]]:
         log.append("opened")
-        yield log
-        log.append("closed")
+        try:
+            yield log
+        finally:
+            log.append("closed")
 
     return opened
 
