@@ -16,6 +16,7 @@ class _Link:
 
     def __init__(self, near: asyncio.StreamWriter, far: asyncio.StreamWriter) -> None:
         self.writers = (near, far)
+        self.is_for_pushes = False
         self.gates = (asyncio.Event(), asyncio.Event())
         for gate in self.gates:
             gate.set()
@@ -68,6 +69,19 @@ class Proxy:
             gate.clear()
             asyncio.get_running_loop().call_later(seconds, gate.set)
 
+    def stall_pushes(self, seconds: float) -> None:
+        """Hold up what servers send unasked, on the connections that are there now."""
+        for link in self._links:
+            if link.is_for_pushes:
+                link.gates[1].clear()
+                asyncio.get_running_loop().call_later(seconds, link.gates[1].set)
+
+    @property
+    def addresses(self) -> set[str]:
+        """How the server knows the connections."""
+        names = (link.writers[1].get_extra_info("sockname") for link in self._links)
+        return {f"{host}:{port}" for host, port in names}
+
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             far_reader, far = await asyncio.open_connection("127.0.0.1", self._server_port)
@@ -86,6 +100,7 @@ class Proxy:
     ) -> None:
         with suppress(OSError):
             while data := await reader.read(_CHUNK):
+                link.is_for_pushes |= b"BCAST" in data
                 await gate.wait()
                 writer.write(data)
                 await writer.drain()

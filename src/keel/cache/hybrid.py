@@ -92,7 +92,7 @@ class HybridCache:
 
     async def resolve(self, ask: Ask) -> Any:  # noqa: ANN401 - the caller's own value
         """As `get_or_set`, where `peek` has found nothing."""
-        ask.began = monotonic() if self._tiers.is_open else 0.0
+        ask.began = 0.0 if self._tiers.standing is None else monotonic()
         copy, look, seen = self._tiers.in_memory(ask), None, None
         if copy is not None and copy.is_fresh:
             ask.group.memory_hits += 1
