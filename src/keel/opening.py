@@ -14,7 +14,6 @@ from keel.cache.memory import MemoryTier
 from keel.cache.redis import RedisTier
 from keel.cache.standing import Standing
 from keel.cache.tiers import Tiers
-from keel.clock import Clock, SystemClock
 from keel.redis.connecting import connect
 from keel.redis.contract import Redis
 from keel.tasks import Tasks
@@ -52,15 +51,15 @@ class Keel:
         namespace: str = "keel",
         *,
         servers: Servers | None = None,
-        clock: Clock | None = None,
         cache_bytes: int = 64 * MEBIBYTE,
         alone: bool = False,
     ) -> AsyncIterator[Self]:
         """Open everything; it is closed where the block ends.
 
         `redis_url=None` keeps everything in this process. A server that is away is no error: each part goes on by its
-        own rule until it comes (KEEL.md). `servers` says more than `redis_url` can. `alone` promises that no other
-        process shares the data. Raises ValueError for a URL that cannot be read.
+        own rule until it comes (KEEL.md). `cache_bytes=0` caches nothing, neither here nor there. `servers` says more
+        than `redis_url` can. `alone` promises that no other process shares the data. Raises ValueError for a URL that
+        cannot be read.
         """
         where = servers or Servers(redis_url)
         async with AsyncExitStack() as stack:
@@ -69,7 +68,7 @@ class Keel:
             cache_redis = redis
             if where.cache_url not in {None, where.url}:
                 cache_redis = await _connected(stack, where, where.cache_url)
-            cache = _cache(stack, cache_redis, namespace, clock or SystemClock(), tasks, cache_bytes, alone=alone)
+            cache = _cache(stack, cache_redis, namespace, tasks, cache_bytes, alone=alone)
             keel = cls(namespace, cache, tasks, redis)
             stack.enter_context(current.listed(keel))
             yield keel
@@ -92,18 +91,17 @@ def _cache(
     stack: AsyncExitStack,
     redis: Redis | None,
     namespace: str,
-    clock: Clock,
     tasks: Tasks,
     limit: int,
     *,
     alone: bool,
 ) -> HybridCache:
     memory, coherence = MemoryTier(limit), Coherence()
-    if redis is None:
+    if redis is None or not limit:
         return HybridCache(Tiers(memory, coherence), tasks)
     keys = ServerKeys(namespace)
     shared = RedisTier(redis, keys)
-    standing = Standing(shared, keys, coherence, memory, clock, tasks)
+    standing = Standing(shared, keys, coherence, memory, tasks)
     stack.callback(redis.track(keys.tracked, standing))
     stack.callback(redis.watch(standing))
     return HybridCache(Tiers(memory, coherence, shared=shared, standing=standing, alone=alone), tasks)

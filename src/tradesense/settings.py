@@ -98,7 +98,7 @@ class Settings(BaseModel):
     """Connections that a process opens to each Redis."""
     redis_timeout_s: float = Field(default=5, alias="REDIS_TIMEOUT", gt=0, le=60)
     """Seconds that connecting to Redis may take."""
-    environment: str = Field(default="production", alias="TRADESENSE_ENVIRONMENT", pattern=r"^[a-z0-9-]{1,32}$")
+    environment: str = Field(default="production", alias="TRADESENSE_ENVIRONMENT", pattern=r"^[a-z0-9:-]{1,32}$")
     """What keeps apart instances that share a Redis but not their data: part of every key's name."""
     cache: Literal["on", "off"] = Field(default="on", alias="TRADESENSE_CACHE")
     """Whether answers are cached."""

@@ -123,7 +123,7 @@ async def opened(
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     grace, clock = timedelta(seconds=settings.shutdown_s), clock or SystemClock()
-    async with _keel(settings, clock) as keel:
+    async with _keel(settings) as keel:
         invalidator = invalidator or CopiedAnswers(keel.cache)
         invalidations = Invalidations(invalidator, clock)
         ground = _Ground(settings, clock, Database(settings.database, after_commit=invalidations), Tasks(), keel)
@@ -142,16 +142,19 @@ async def opened(
             await ground.database.close()
 
 
-def _keel(settings: Settings, clock: Clock) -> AbstractAsyncContextManager[Keel]:
+def _keel(settings: Settings) -> AbstractAsyncContextManager[Keel]:
     servers = Servers(
         _secret(settings.redis_url),
         _secret(settings.redis_cache_url),
         settings.redis_max_connections,
         timedelta(seconds=settings.redis_timeout_s),
     )
-    namespace, bytes_ = f"tradesense:{settings.environment}", settings.cache_mb * MEBIBYTE
+    namespace, bytes_ = (
+        f"tradesense:{settings.environment}",
+        settings.cache_mb * MEBIBYTE if settings.cache == "on" else 0,
+    )
     # SQLite is a file of this machine's: one process serves it (see docs/decisions/0008-workers.md).
-    return Keel.open(namespace=namespace, servers=servers, clock=clock, cache_bytes=bytes_, alone=settings.is_embedded)
+    return Keel.open(namespace=namespace, servers=servers, cache_bytes=bytes_, alone=settings.is_embedded)
 
 
 def _secret(url: SecretStr | None) -> str | None:

@@ -440,3 +440,10 @@ async def test_options_that_can_only_be_mistakes_are_refused(cache: HybridCache,
             await ask(cache, source, **mistake)
     with pytest.raises(ValueError, match="empty"):
         await cache.get_or_set("", source.read, ttl=TTL)
+
+
+async def test_a_value_that_cannot_be_encoded_is_answered_all_the_same(cache: HybridCache, source: Source) -> None:
+    source.value = object()
+    assert await ask(cache, source) is source.value
+    assert await ask(cache, source) is source.value
+    assert source.reads == 1

@@ -9,13 +9,13 @@ import asyncio
 import logging
 from collections import deque
 from enum import StrEnum
+from time import monotonic
 from typing import Final
 
 from keel.cache.coherence import Coherence
 from keel.cache.contract import Kind, Mark, SharedTier
 from keel.cache.keys import ServerKeys, safe
 from keel.cache.memory import MemoryTier
-from keel.clock import Clock
 from keel.context import budget
 from keel.redis.contract import CommandRefused, RedisUnavailable
 from keel.tasks import Tasks
@@ -43,13 +43,12 @@ class Standing:
     """The state of one cache that has a shared tier; watches its connection and listens to its invalidations."""
 
     def __init__(
-        self, shared: SharedTier, keys: ServerKeys, coherence: Coherence, memory: MemoryTier, clock: Clock, tasks: Tasks
+        self, shared: SharedTier, keys: ServerKeys, coherence: Coherence, memory: MemoryTier, tasks: Tasks
     ) -> None:
         self._shared = shared
         self._keys = keys
         self._coherence = coherence
         self._memory = memory
-        self._clock = clock
         self._tasks = tasks
         self._pending: dict[Mark, int] = {}
         self._made = 0
@@ -60,7 +59,7 @@ class Standing:
         """Whether the shared tier may be read."""
         self.is_trusted = False
         """Whether memory may be read as it is."""
-        self.gap_since = clock.monotonic()
+        self.gap_since = monotonic()
         self.gap_stamp = coherence.stamp
         """What `Coherence.stamp` was when the last gap began."""
 
@@ -132,7 +131,7 @@ class Standing:
             self.hear(mark.kind, safe(mark.name))
 
     def _note(self, marks: list[Mark]) -> None:
-        now = self._clock.monotonic()
+        now = monotonic()
         self._recent.extend((now, mark) for mark in marks)
         while self._recent and self._recent[0][0] < now - REPLAYED_S:
             self._recent.popleft()
@@ -188,7 +187,7 @@ class Standing:
         self._end_gap()
 
     async def _make_good(self, identity: str | None) -> None:
-        oldest = self._clock.monotonic() - REPLAYED_S
+        oldest = monotonic() - REPLAYED_S
         for at, mark in self._recent:
             if at >= oldest:
                 self._pending.setdefault(mark, self._made)
@@ -200,7 +199,7 @@ class Standing:
     def _begin_gap(self) -> None:
         if self.is_trusted:
             self.is_trusted = False
-            self.gap_since = self._clock.monotonic()
+            self.gap_since = monotonic()
             self._coherence.stamp += 1
             self.gap_stamp = self._coherence.stamp
 

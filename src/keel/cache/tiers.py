@@ -1,5 +1,6 @@
 """The two tiers of one cache: which copies in memory count right now, and what is put where."""
 
+import logging
 import random
 from collections.abc import Callable, Iterable
 from time import monotonic
@@ -7,7 +8,7 @@ from typing import Any, Final
 
 from msgspec import structs
 
-from keel.cache.codec import Undecodable
+from keel.cache.codec import Undecodable, Unencodable
 from keel.cache.coherence import Coherence, Seen, marks, soft_marks
 from keel.cache.contract import Kind, Leased, Mark, Options, SharedTier, Stamps, Stored
 from keel.cache.flights import Ask, Copy, Examined, Made
@@ -28,6 +29,7 @@ JITTER: Final = 0.1
 PRIVATE_TAG: Final = "user:"
 """Entries with a tag that begins so are somebody's own."""
 _ALWAYS_CHECKED: Final = -1
+_LOG: Final = logging.getLogger(__name__)
 
 
 class Tiers:
@@ -151,16 +153,18 @@ class Tiers:
     async def store(self, ask: Ask, made: Made, lease: Leased | None) -> bool:
         """Keep what was computed, where that is still right; whether it was stored with the lease."""
         copy = _made_copy(ask, made)
-        filled = is_full = False
+        filled = is_unshared = False
         if lease is not None and self.is_open and made.stamps.complete and made.seen.unmoved:
             try:
                 filled = await self._the_shared.fill(ask.names.key, lease, _stored(ask, copy, made.stamps))
             except RedisUnavailable:
                 ask.group.errors += 1
-            except CommandRefused:  # it is heard of what invalidates a copy in memory, wherever else there is one
+            except (CommandRefused, Unencodable) as error:
+                # It is heard of what invalidates a copy in memory, wherever else there is one.
+                _LOG.warning("a value is kept in memory alone: %s", error)
                 ask.group.errors += 1
-                is_full = True
-        if filled or is_full or not self.is_open:
+                is_unshared = True
+        if filled or is_unshared or not self.is_open:
             self.keep(ask, copy, made.seen, made.began)
         return filled
 

@@ -1,6 +1,7 @@
 """Books stored as an import leaves them: executions, trades and segments of the account's first generation."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -22,6 +23,8 @@ from tradesense.domain.matching import segments as cut
 from tradesense.domain.money import exact
 from tradesense.domain.packing import pack
 from tradesense.domain.trades import Trade
+from tradesense.http.authentication import UserId
+from tradesense.http.versions import raise_data_version
 
 GENERATION = 1
 
@@ -76,6 +79,13 @@ class Store:
         self._database = database
         self._owner = owner
 
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[WriteConnection]:
+        """A write that is counted, as every write of a user's data is."""
+        async with self._database.write() as connection:
+            yield connection
+            await raise_data_version(connection, UserId(self._owner))
+
     async def account(
         self, name: str = "Main", *, currency: str = "USD", balance: str | None = "10000", deleted: bool = False
     ) -> UUID:
@@ -92,7 +102,7 @@ class Store:
             "created_at": now,
             "deleted_at": now if deleted else None,
         }
-        async with self._database.write() as connection:
+        async with self._writing() as connection:
             await connection.execute(insert(accounts).values(row))
         return account
 
@@ -102,7 +112,7 @@ class Store:
         """Add a book with these fills, cut into segments of at least `target` of them."""
         listed = [execution(number, fill) for number, fill in enumerate(fills)]
         matched = list(match(listed, multiplier=Decimal(traded.multiplier)))
-        async with self._database.write() as connection:
+        async with self._writing() as connection:
             place = {"account_id": account, "born": born, "book_id": await self._opened(connection, account, traded)}
             await connection.execute(insert(executions), [{**place, **_execution_row(each)} for each in listed])
             for ordinal, segment in enumerate(cut(matched, target)):
@@ -142,12 +152,12 @@ class Store:
             "local_time": at,
             "zone": "UTC",
         }
-        async with self._database.write() as connection:
+        async with self._writing() as connection:
             await connection.execute(insert(cash_movements).values(row))
 
     async def generation(self, account: UUID, number: int) -> None:
         """Publish a generation."""
-        async with self._database.write() as connection:
+        async with self._writing() as connection:
             await connection.execute(update(accounts).where(accounts.c.id == account).values(generation=number))
 
 

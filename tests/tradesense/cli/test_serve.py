@@ -24,8 +24,10 @@ def served(environment: dict[str, str | None], *options: str) -> Iterator[tuple[
     command = [str(Path(sys.executable).with_name("tradesense")), "serve", "--port", str(port), *options]
     given = {"PATH": os.defpath, **{name: value for name, value in environment.items() if value is not None}}
     with subprocess.Popen(command, env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        yield process, f"http://127.0.0.1:{port}"
-        process.kill()
+        try:
+            yield process, f"http://127.0.0.1:{port}"
+        finally:
+            process.kill()
 
 
 def answer(url: str, within_s: float = 30) -> httpx.Response:

@@ -58,7 +58,7 @@ async def test_a_glance_shows_totals_and_today(user: Person, stored: Store) -> N
         "max_drawdown_money": "-41",
         "reasons": {},
         "as_of": "2026-03-02T12:00:00Z",
-        "version": 0,
+        "version": 4,  # an account and three books
     }
     assert round(ratio, 12) == -0.0041
     assert today == {
@@ -128,10 +128,11 @@ async def test_today_is_the_users_today(app: Served) -> None:
     await person.log_in(who["email"])
     stored = store(app, person)
     await stored.book(await stored.account(), VT, *WON)
-    assert (await glance(person))["today"]["day"] == "2026-03-03"
-    assert (await glance(person))["today"]["net_pnl"] == "0"
     app.clock.forward(timedelta(hours=-2))
     assert (await glance(person))["today"]["net_pnl"] == "28"
+    app.clock.forward(timedelta(hours=2))
+    assert (await glance(person))["today"]["day"] == "2026-03-03"
+    assert (await glance(person))["today"]["net_pnl"] == "0"
 
 
 async def test_a_position_is_what_a_partial_exit_has_left(user: Person, stored: Store) -> None:
