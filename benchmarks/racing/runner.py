@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
-from time import monotonic_ns
+from time import monotonic, monotonic_ns
 from typing import Final
 
 import msgspec
@@ -19,6 +19,8 @@ PROCESSES: Final = 2
 USERS: Final = 3
 KEYS: Final = 3
 READERS: Final = 12
+LONGEST_S: Final = 20.0
+"""What takes longer than this is given up, and counts as an error."""
 _ABANDONED: Final = 0.04
 _WAYS: Final = (How.KEY,) * 8 + (How.TAG,) * 4 + (How.PREFIX,) * 3 + (How.ALL,)
 
@@ -80,9 +82,9 @@ def read_tally(data: bytes) -> Tally:
 
 @dataclass
 class Runner:
-    """Races until it has checked `reads` strict reads, and goes on until all processes have.
+    """Races until it has checked `reads` strict reads, and goes on until all processes have, or until `end`.
 
-    `is_over` says that; `slow_s` bounds how long the source takes.
+    `slow_s` bounds how long the source takes, `end` is by the monotonic clock.
     """
 
     racer: Racer
@@ -90,7 +92,8 @@ class Runner:
     me: int
     random: Random
     reads: int
-    slow_s: float = 0.006
+    slow_s: float
+    end: float
     tally: Tally = field(default_factory=Tally)
 
     def __post_init__(self) -> None:
@@ -113,7 +116,7 @@ class Runner:
 
     @property
     def _is_over(self) -> bool:
-        if sum(self.tally.checked[read] for read in STRICT) >= self.reads:
+        if sum(self.tally.checked[read] for read in STRICT) >= self.reads or monotonic() > self.end:
             self.truth.raise_flag(self.me)
         return all(self.truth.flag(each) for each in range(PROCESSES))
 
@@ -183,7 +186,14 @@ class Runner:
             floor = self.truth.current(number)
         began = monotonic_ns()
         try:
-            got = await self.racer.read(place, self._loader(place), floor)
+            async with asyncio.timeout(LONGEST_S):
+                got = await self.racer.read(place, self._loader(place), floor)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            self.tally.errors["read: cancelled with another reader"] += 1
+            return
         except Exception as error:  # noqa: BLE001 - a peer's
             self.tally.errors[f"read: {type(error).__name__}"] += 1
             return
