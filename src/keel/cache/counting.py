@@ -14,7 +14,7 @@ _COUNTERS: Final = tuple(field.name for field in fields(GroupStats))
 class Group:
     """The counters of one group. Plain integers: a hit costs one addition."""
 
-    __slots__ = _COUNTERS
+    __slots__ = (*_COUNTERS, "length", "weighed", "weight")
 
     memory_hits: int
     shared_hits: int
@@ -24,9 +24,13 @@ class Group:
     coalesced: int
     discarded: int
     errors: int
+    weighed: int
+    """Values whose size in memory was measured or estimated; `weight` bytes were measured for `length` encoded."""
+    weight: int
+    length: int
 
     def __init__(self) -> None:
-        for name in _COUNTERS:
+        for name in self.__slots__:
             setattr(self, name, 0)
 
     def stats(self) -> GroupStats:

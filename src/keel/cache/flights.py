@@ -77,6 +77,8 @@ class Copy(msgspec.Struct, gc=False):
     version: int | None
     cost_s: float
     id: bytes = b""
+    length: int = 0
+    """Bytes of the value as it was encoded, if it was."""
 
     @property
     def is_fresh(self) -> bool:

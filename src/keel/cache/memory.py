@@ -21,7 +21,7 @@ from cachebox import LRUCache
 
 from keel.cache.coherence import Cell
 from keel.cache.counting import Group
-from keel.cache.sizing import size_of, size_of_all
+from keel.cache.sizing import PLAIN, size_of
 
 DEFAULT_LIMIT: Final = 64 << 20
 """Bytes."""
@@ -33,6 +33,10 @@ NUMBER_BYTES: Final = 6 * 32
 """Five floats and the size itself."""
 CELL_BYTES: Final = 288
 """Of a cell, and of the table in which it is found."""
+SMALL_BYTES: Final = 96
+"""Of an entry's id and version."""
+_FIRST: Final = 4
+_ONE_IN: Final = 16
 _ALONE: Final = 4  # references to a cell that one entry holds: its tuple's, the slice's, the loop's, the call's
 
 
@@ -66,6 +70,11 @@ class Entry(msgspec.Struct, gc=False, eq=False):
     size: int = 0
 
 
+_FIXED_BYTES: Final = (
+    NODE_BYTES + NUMBER_BYTES + SMALL_BYTES + getsizeof(Entry(None, 0, 0, 0, 0, None, (), 0, 0, 0, Group()))
+)
+
+
 class MemoryTier:
     """Entries by key, within `limit_bytes` of this process's memory all told. For the thread of one loop."""
 
@@ -80,9 +89,13 @@ class MemoryTier:
         """The entry, which counts as used now."""
         return self.find(key)
 
-    def put(self, key: str, entry: Entry) -> bool:
-        """Keep an entry in place of the one there was; whether it is kept, for one that is too large is not."""
-        entry.size = size = charge(key, entry)
+    def put(self, key: str, entry: Entry, length: int = 0) -> bool:
+        """Keep an entry in place of the one there was; whether it is kept, for one that is too large is not.
+
+        `length` is what the value takes encoded, if that is known: of the values of a group one in sixteen is measured
+        then, and the others are taken to be like them.
+        """
+        entry.size = size = charge(key, entry, length)
         if size > self.limit_bytes // LARGEST_SHARE:
             self.drop(key)
             return False
@@ -110,12 +123,30 @@ class MemoryTier:
         return len(self._entries)
 
 
-def charge(key: str, entry: Entry) -> int:
+def charge(key: str, entry: Entry, length: int = 0) -> int:
     """Bytes that are free again once the entry is gone, with the cells that nobody else needs: its key's, mostly."""
-    cells = entry.cells
-    alone = min(len(cells), 1) + sum(getrefcount(cell) <= _ALONE for cell in cells[1:])
-    own = NODE_BYTES + NUMBER_BYTES + getsizeof(entry) + getsizeof(cells) + alone * CELL_BYTES
-    return own + size_of(key) + size_of_all([entry.value, entry.etag, entry.id, entry.version])
+    size = _FIXED_BYTES + size_of(key) + getsizeof(entry.cells)
+    for cell in entry.cells[1:]:
+        if getrefcount(cell) <= _ALONE:
+            size += CELL_BYTES
+    if entry.cells:
+        size += CELL_BYTES
+    if entry.etag is not None:
+        size += size_of(entry.etag)
+    if length and type(entry.value) not in PLAIN:
+        return size + _estimated(entry, length)
+    return size + size_of(entry.value)
+
+
+def _estimated(entry: Entry, length: int) -> int:
+    group = entry.group
+    group.weighed += 1
+    if group.weighed > _FIRST and group.weighed % _ONE_IN:
+        return round(length * group.weight / group.length)
+    size = size_of(entry.value)
+    group.weight += size
+    group.length += length
+    return size
 
 
 def _size(_: str, entry: Entry) -> int:

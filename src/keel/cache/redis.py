@@ -15,6 +15,7 @@ from keel.cache import frame
 from keel.cache.codec import Undecodable
 from keel.cache.contract import Busy, Changed, Kind, Leased, Look, Mark, Names, Stamps, Stored
 from keel.cache.keys import ServerKeys
+from keel.cache.looks import Looks
 from keel.clock import wall_ns
 from keel.redis.contract import Redis, Reply, Script
 
@@ -44,10 +45,11 @@ class RedisTier:
     def __init__(self, redis: Redis, keys: ServerKeys) -> None:
         self._redis = redis
         self._keys = keys
+        self._looks = Looks(redis)
 
     async def look(self, names: Names) -> Look:
         """The value and the versions, in one round trip."""
-        found, *versions = await self._redis.read_many(self._keys.read(names))
+        found, *versions = await self._looks.read(self._keys.read(names))
         stamps = Stamps(tuple(versions))
         if found is None:
             return Look(None, stamps)

@@ -11,7 +11,7 @@ from typing import Final, cast
 
 import msgspec
 
-_PLAIN: Final = frozenset({str, bytes, int, float, bool, type(None), complex, Decimal})
+PLAIN: Final = frozenset({str, bytes, int, float, bool, type(None), complex, Decimal})
 _EXACT: Final = frozenset({list, tuple, set, frozenset, deque})
 _OTHERS: Final = (type, Enum, ModuleType, FunctionType, BuiltinFunctionType, MethodType)  # they live without the value
 _BUDGET: Final = 512  # children looked at in the widest container; within 10 % for any but the oddest mixtures
@@ -32,7 +32,7 @@ def size_of(value: object) -> int:
     modules, enum members and small values which many others hold (`None`, the names of fields) count nothing.
     Work is bounded: of a wide value about five hundred parts are measured and the rest are taken to be like them.
     """
-    return _allocated(sys.getsizeof(value)) if type(value) in _PLAIN else _Measure().measure([value])
+    return _allocated(sys.getsizeof(value)) if type(value) in PLAIN else _Measure().measure([value])
 
 
 def size_of_all(values: list[object]) -> int:
@@ -70,7 +70,7 @@ class _Measure:
         """Bytes of what a container holds, each standing for `weight` like it; what they hold in turn is to be done."""
         size = 0.0
         for child in children:
-            if type(child) not in _PLAIN:
+            if type(child) not in PLAIN:
                 size += self._open(child, budget, weight)
             elif sys.getrefcount(child) <= _ONCE:
                 size += weight * _allocated(sys.getsizeof(child))

@@ -3,6 +3,7 @@
 import logging
 import random
 from collections.abc import Callable, Iterable
+from math import log
 from time import monotonic
 from typing import Any, Final
 
@@ -134,12 +135,11 @@ class Tiers:
 
         `since` is when it was begun to be made, if that is not just now; by the monotonic clock.
         """
-        standing = self.standing
-        if not seen.unmoved:
+        age = L1_TTL_S if ask.options.l1_ttl is None else ask.options.l1_ttl
+        if not age or not seen.unmoved:
             return
         now, private = monotonic(), ask.private or any(each.startswith(PRIVATE_TAG) for each in copy.tags)
-        age = L1_TTL_S if ask.options.l1_ttl is None else ask.options.l1_ttl
-        stamp = self.coherence.stamp
+        standing, stamp = self.standing, self.coherence.stamp
         if standing is None:
             age = copy.expires
         elif not standing.is_trusted:
@@ -148,7 +148,7 @@ class Tiers:
             # What was made began to go out of date when it was begun, or when nothing could be heard any more.
             age = min(age, max(now if since is None else since, standing.gap_since) + OUTAGE_AGE_S - now)
             stamp = _ALWAYS_CHECKED if private and not self._alone else stamp
-        self.memory.put(ask.names.key, _entry(ask, copy, seen, now + age, stamp, private=private))
+        self.memory.put(ask.names.key, _entry(ask, copy, seen, now + age, stamp, private=private), copy.length)
 
     async def store(self, ask: Ask, made: Made, lease: Leased | None) -> bool:
         """Keep what was computed, where that is still right; whether it was stored with the lease."""
@@ -265,7 +265,7 @@ def _early(options: Options, ttl: float, fresh_until: float, cost_s: float) -> f
     """When a value is computed ahead of its time: at a share of its ttl, or by XFetch (beta = 1)."""
     if options.refresh_at is not None:
         return fresh_until - ttl * (1 - options.refresh_at)
-    return fresh_until - cost_s * random.expovariate(1.0)
+    return fresh_until + cost_s * log(1.0 - random.random())
 
 
 def _copy_of(ask: Ask, stored: Stored | None) -> Copy | None:
@@ -280,7 +280,15 @@ def _copy_of(ask: Ask, stored: Stored | None) -> Copy | None:
     fresh_until = 0.0 if stored.is_soft else stored.fresh_until + ahead
     early = _early(ask.options, ask.options.ttl, fresh_until, stored.cost_s)
     return Copy(
-        value, fresh_until, stored.expires + ahead, early, stored.tags, stored.version, stored.cost_s, stored.id
+        value,
+        fresh_until,
+        stored.expires + ahead,
+        early,
+        stored.tags,
+        stored.version,
+        stored.cost_s,
+        stored.id,
+        len(stored.payload),
     )
 
 
