@@ -7,7 +7,7 @@ invalidated here in the last minute is invalidated again and the servers' identi
 
 import asyncio
 import logging
-from collections import deque
+from collections import OrderedDict
 from enum import StrEnum
 from time import monotonic
 from typing import Final
@@ -22,11 +22,12 @@ from keel.tasks import Tasks
 
 REPLAYED_S: Final = 60.0
 """Invalidations made in this time before a return are made again: an answer may have been lost with the server."""
-MOST_PENDING: Final = 100_000
-"""Invalidations kept during an outage; beyond that everything is invalidated instead."""
+MOST_PENDING: Final = 5_000
+"""Invalidations made good one by one, in half a second; if there are more, everything is invalidated instead."""
 AT_ONCE: Final = 500
 RETRY_S: Final = 0.2
 
+_EVERYTHING: Final = Mark(Kind.ROOT, "")
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -52,7 +53,7 @@ class Standing:
         self._tasks = tasks
         self._pending: dict[Mark, int] = {}
         self._made = 0
-        self._recent = deque[tuple[float, Mark]]()
+        self._recent = OrderedDict[Mark, float]()
         self._recovery: asyncio.Task[None] | None = None
         self._tracked = False
         self.is_open = False
@@ -113,9 +114,9 @@ class Standing:
     async def invalidate(self, marks: list[Mark]) -> bool:
         """Invalidate everywhere; False where the shared tier is away, which then is told on its return."""
         self._hear_own(marks)
-        self._note(marks)
+        lots = [marks[at : at + AT_ONCE] for at in range(0, len(marks), AT_ONCE)]
         try:
-            return await self._send(marks) if self.is_open else False
+            return all([await self._send(lot) for lot in lots])
         finally:
             # Again: a read that began before the servers knew may have brought the old value into memory.
             self._hear_own(marks)
@@ -132,15 +133,22 @@ class Standing:
 
     def _note(self, marks: list[Mark]) -> None:
         now = monotonic()
-        self._recent.extend((now, mark) for mark in marks)
-        while self._recent and self._recent[0][0] < now - REPLAYED_S:
-            self._recent.popleft()
         self._made += 1
-        self._pending.update(dict.fromkeys(marks, self._made))
+        for mark in marks:
+            self._pending[mark] = self._made
+            self._recent[mark] = now
+            self._recent.move_to_end(mark)
+        while self._recent[oldest := next(iter(self._recent))] < now - REPLAYED_S:
+            del self._recent[oldest]
+        if len(self._recent) > MOST_PENDING:
+            self._recent = OrderedDict({_EVERYTHING: now})
         if len(self._pending) > MOST_PENDING:
-            self._pending = {Mark(Kind.ROOT, ""): self._made}
+            self._pending = {_EVERYTHING: self._made}
 
     async def _send(self, marks: list[Mark]) -> bool:
+        self._note(marks)
+        if not self.is_open:
+            return False
         try:
             await self._carry_out(marks)
         except (RedisUnavailable, CommandRefused) as error:
@@ -188,7 +196,7 @@ class Standing:
 
     async def _make_good(self, identity: str | None) -> None:
         oldest = monotonic() - REPLAYED_S
-        for at, mark in self._recent:
+        for mark, at in self._recent.items():
             if at >= oldest:
                 self._pending.setdefault(mark, self._made)
         if identity is not None:
