@@ -51,11 +51,12 @@ async def endure(its: Traffic, begin: Callable[[], object], end: Callable[[], ob
     await asyncio.to_thread(begin)
     await asyncio.sleep(lasts_s)
     await its.invalidate("owner:2")
+    due = its.current[PLACE]
     await asyncio.to_thread(end)
     await asyncio.wait_for(its.normal(), 60)
     await asyncio.sleep(0.3)
     for cache in its.caches:
-        assert await cache.get_or_set(PLACE.key, its._loader(PLACE), ttl=60, tags=(PLACE.tag,)) == its.current[PLACE]
+        assert await cache.get_or_set(PLACE.key, its._loader(PLACE), ttl=60, tags=(PLACE.tag,)) >= due
     assert not its.errors
     assert its.stale == []
     assert max(each.took_s for each in its.answers) < ANSWERED_S
