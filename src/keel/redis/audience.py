@@ -18,13 +18,19 @@ class _Listener:
     is_live: bool = False
 
 
+@dataclass(eq=False, frozen=True, slots=True)
+class _Receiver:
+    receive: Callable[[bytes], None]
+    live: Callable[[], None] | None
+
+
 class Audience:
     """The trackers and receivers of one `Redis`. `changed` is called when there is a first or no more of a kind."""
 
     def __init__(self, changed: Callable[[], None]) -> None:
         self._changed = changed
         self._listeners: dict[str, list[_Listener]] = {}
-        self._receivers: dict[bytes, list[Callable[[bytes], None]]] = {}
+        self._receivers: dict[bytes, list[_Receiver]] = {}
 
     @property
     def prefixes(self) -> frozenset[str]:
@@ -44,9 +50,17 @@ class Audience:
         listener = _Listener(tracker)
         return self._join(self._listeners, prefix, listener)
 
-    def subscribe(self, channel: str, receive: Callable[[bytes], None]) -> Callable[[], None]:
+    def subscribe(
+        self, channel: str, receive: Callable[[bytes], None], live: Callable[[], None] | None
+    ) -> Callable[[], None]:
         """Add a receiver; returns how to remove it."""
-        return self._join(self._receivers, channel.encode(), receive)
+        return self._join(self._receivers, channel.encode(), _Receiver(receive, live))
+
+    def subscribed(self, channel: bytes) -> None:
+        """A channel's messages are heard from now on."""
+        for receiver in list(self._receivers.get(channel, ())):
+            if receiver.live is not None:
+                told(receiver.live)
 
     def heard(self, push: list[Any]) -> None:
         """Pass on what a server sent."""
@@ -87,8 +101,8 @@ class Audience:
                     told(listener.tracker.changed, mine)
 
     def _pass_on_message(self, channel: bytes, payload: bytes) -> None:
-        for receive in list(self._receivers.get(channel, ())):
-            told(receive, payload)
+        for receiver in list(self._receivers.get(channel, ())):
+            told(receiver.receive, payload)
         for listener in list(self._listeners.get(channel.decode("utf-8", "replace"), ())):
             told(listener.tracker.changed, [payload] if payload else None)
 

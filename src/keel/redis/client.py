@@ -92,9 +92,14 @@ class Client:
         self._loop.call_soon(self.tracking_changed)
         return stop
 
-    def subscribe(self, channel: str, receive: Callable[[bytes], None]) -> Callable[[], None]:
+    def subscribe(
+        self, channel: str, receive: Callable[[bytes], None], live: Callable[[], None] | None = None
+    ) -> Callable[[], None]:
         """Hand the messages of `channel` to `receive`."""
-        return self._audience.subscribe(channel, receive)
+        stop = self._audience.subscribe(channel, receive, live)
+        if live is not None and self.router.hears(channel.encode()):
+            self._loop.call_soon(told, live)
+        return stop
 
     def servers_changed(self, *, anew: bool) -> None:
         """A server came or went: ask it for pushes, and tell the watchers what it means."""
@@ -115,6 +120,10 @@ class Client:
     def heard(self, push: list[Any]) -> None:
         """A push of a server's."""
         self._audience.heard(push)
+
+    def subscribed(self, channel: bytes) -> None:
+        """A server has begun to send a channel's messages."""
+        self._audience.subscribed(channel)
 
     def tracking_changed(self) -> None:
         """Servers track more or less."""

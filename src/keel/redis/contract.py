@@ -142,8 +142,11 @@ class Redis(Protocol):
         Raises ValueError where `prefix` overlaps another one that is tracked, without being the same.
         """
 
-    def subscribe(self, channel: str, receive: Callable[[bytes], None]) -> Callable[[], None]:
+    def subscribe(
+        self, channel: str, receive: Callable[[bytes], None], live: Callable[[], None] | None = None
+    ) -> Callable[[], None]:
         """Hand the messages of `channel` to `receive` as they come; returns how to stop.
 
-        On a cluster the channel is sharded (`SPUBLISH`). Messages sent while the connection is away are lost.
+        On a cluster the channel is sharded (`SPUBLISH`). Messages sent while the connection is away are lost: `live` is
+        called when the server has begun to send, the first time and after every gap, and what is sent later is heard.
         """

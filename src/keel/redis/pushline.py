@@ -37,6 +37,9 @@ class Hearer(Protocol):
     def heard(self, push: list[Any]) -> None:
         """A push, as it came."""
 
+    def subscribed(self, channel: bytes) -> None:
+        """The server has begun to send a channel's messages."""
+
     def tracking_changed(self) -> None:
         """A server tracks more prefixes than before, or none any more."""
 
@@ -47,11 +50,12 @@ class Hearer(Protocol):
 class PushLine:
     """A connection of its own, opened when there is a first wish and kept from then on.
 
-    `tracked` are the prefixes whose changes are heard for certain.
+    `tracked` are the prefixes whose changes are heard for certain, `heard_channels` the channels whose messages are.
     """
 
     def __init__(self, make: Callable[[], Awaitable[Link]], hearer: Hearer, observer: Observer, server: str) -> None:
         self.tracked: set[str] = set()
+        self.heard_channels: set[bytes] = set()
         self._line = Line(make, made=self._made, missed=self._missed)
         self._hearer = hearer
         self._observer = observer
@@ -61,7 +65,8 @@ class PushLine:
         self._link: Link | None = None
         self._wishes = Wishes()
         self._asked: set[str] = set()
-        self._subscribed: set[bytes] = set()
+        self._subscribed: dict[bytes, asyncio.Future[Any]] = {}
+        """Channels that were asked for, and the answer to that."""
         self._complaint = ""
 
     def start(self, tasks: Tasks) -> None:
@@ -82,7 +87,7 @@ class PushLine:
     def heard(self, push: list[Any]) -> None:
         """Pass a push on; one says that a channel has moved away."""
         if push[0] == b"sunsubscribe":
-            self._subscribed.discard(push[1])
+            self._forget(push[1])
             self._hearer.doubt()
         else:
             self._hearer.heard(push)
@@ -111,6 +116,7 @@ class PushLine:
         self._link = None
         self._asked.clear()
         self._subscribed.clear()
+        self.heard_channels.clear()
         self.tracked.clear()
         self._observer.failed(self._server, reason)
         self._hearer.tracking_changed()
@@ -120,14 +126,14 @@ class PushLine:
         if new := wishes.prefixes - self._asked:
             self._asked |= new
             self._track(link, new)
-        for channel in wishes.channels - self._subscribed:
-            verb = "SSUBSCRIBE" if wishes.sharded else "SUBSCRIBE"
-            self._subscribed.add(channel)
-            link.ask_for_channel(verb, channel).add_done_callback(partial(self._subscribed_to, channel))
-        for channel in self._subscribed - wishes.channels:
-            verb = "SUNSUBSCRIBE" if wishes.sharded else "UNSUBSCRIBE"
-            self._subscribed.discard(channel)
-            link.ask_for_channel(verb, channel).add_done_callback(partial(self._subscribed_to, channel))
+        for channel in wishes.channels - self._subscribed.keys():
+            answer = link.ask_for_channel("SSUBSCRIBE" if wishes.sharded else "SUBSCRIBE", channel)
+            self._subscribed[channel] = answer
+            answer.add_done_callback(partial(self._subscribed_to, channel))
+        for channel in self._subscribed.keys() - wishes.channels:
+            self._forget(channel)
+            answer = link.ask_for_channel("SUNSUBSCRIBE" if wishes.sharded else "UNSUBSCRIBE", channel)
+            answer.add_done_callback(partial(self._subscribed_to, channel))
 
     def _track(self, link: Link, prefixes: frozenset[str]) -> None:
         if self._wishes.by_channel:
@@ -149,10 +155,19 @@ class PushLine:
         self.tracked |= prefixes
         self._hearer.tracking_changed()
 
+    def _forget(self, channel: bytes) -> None:
+        self._subscribed.pop(channel, None)
+        self.heard_channels.discard(channel)
+
     def _subscribed_to(self, channel: bytes, answer: "asyncio.Future[Any]") -> None:
-        if answer.exception() is not None or not isinstance(answer.result(), ReplyError):
+        if answer.exception() is not None:
             return
-        self._subscribed.discard(channel)
+        if not isinstance(answer.result(), ReplyError):
+            if self._subscribed.get(channel) is answer:
+                self.heard_channels.add(channel)
+                self._hearer.subscribed(channel)
+            return
+        self._forget(channel)
         if str(answer.result()).startswith("MOVED"):
             self._hearer.doubt()
         else:

@@ -131,6 +131,11 @@ class Router:
         """Whether every change under a prefix is heard."""
         return self._covered and bool(self.masters) and all(prefix in node.pushes.tracked for node in self.masters)
 
+    def hears(self, channel: bytes) -> bool:
+        """Whether a channel's messages are heard."""
+        node = self.node_for(channel)
+        return node is not None and channel in node.pushes.heard_channels
+
     def advised(self, call: Call, error: str) -> bool:
         """Do what an error advises, if it does; else the caller gets it."""
         code, _, rest = error.partition(" ")
@@ -166,6 +171,10 @@ class Router:
     def heard(self, push: list[Any]) -> None:
         """A push of a server's."""
         self._owner.heard(push)
+
+    def subscribed(self, channel: bytes) -> None:
+        """A server has begun to send a channel's messages."""
+        self._owner.subscribed(channel)
 
     def tracking_changed(self) -> None:
         """A server tracks more or less."""

@@ -190,3 +190,22 @@ async def test_a_channel_that_is_refused_is_said_and_hurts_no_other(
         valkey.ask("PUBLISH", "news", "1")
         await soon(lambda: diary.entries == ["live", b"1"])
     assert "refuses a channel" in caplog.text
+
+
+async def test_a_receiver_is_told_when_messages_begin_to_be_heard_and_again_after_every_gap(valkey: Valkey) -> None:
+    first, second = Diary(), Diary()
+    async with connect(valkey.url) as redis:
+        stop = redis.subscribe("news", first.receive, first.live)
+        await soon(lambda: first.entries == ["live"])
+        assert valkey.ask("PUBLISH", "news", "1") == 1
+        await soon(lambda: first.entries == ["live", b"1"])
+        redis.subscribe("news", second.receive, second.live)
+        await soon(lambda: second.entries == ["live"])
+        valkey.ask("CLIENT", "KILL", "TYPE", "pubsub")
+        await soon(lambda: first.entries == ["live", b"1", "live"] and second.entries == ["live", "live"])
+        stop()
+        stop_again = redis.subscribe("other", first.receive, first.live)
+        stop_again()
+        redis.subscribe("other", first.receive, first.live)
+        await soon(lambda: first.entries == ["live", b"1", "live", "live"])
+        assert valkey.ask("PUBLISH", "other", "2") == 1
