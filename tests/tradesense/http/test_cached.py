@@ -145,8 +145,7 @@ async def test_instances_with_a_redis_share_answers_and_writes(
 ) -> None:
     shared = {"redis_url": redis_url, "environment": redis_namespace}
     here, there = await serve(**shared), await serve(**shared)
-    for each in (here, there):
-        await until(lambda each=each: each.state["keel"].cache.stats().mode == "live")
+    await until(lambda: {each.state["keel"].cache.stats().mode for each in (here, there)} == {"live"})
     user = await here.user()
     guest = await there.person()
     guest.headers["Authorization"] = user.headers["Authorization"]
