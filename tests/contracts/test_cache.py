@@ -255,6 +255,32 @@ async def test_a_soft_invalidation_leaves_the_stale_copy(
     assert await ask(cache, source, stale_ttl=TTL) == "second"
 
 
+@pytest.mark.parametrize(
+    "soften",
+    [
+        pytest.param(lambda cache: cache.invalidate(KEY, soft=True), id="key"),
+        pytest.param(lambda cache: cache.invalidate_tags("account:7", soft=True), id="tag"),
+    ],
+)
+async def test_a_soft_invalidation_leaves_nothing_of_what_may_not_be_served_stale(
+    cache: HybridCache, source: Source, soften: Invalidation
+) -> None:
+    await ask(cache, source)
+    source.value = "second"
+    await soften(cache)
+    assert await ask(cache, source) == "second"
+
+
+async def test_nothing_is_stored_late_over_an_invalidation(cache: HybridCache) -> None:
+    """Whichever is first: what is set is there, or nothing; never what there was before."""
+    for number in range(20):
+        await cache.set(KEY, "before", ttl=TTL, tags=TAGS)
+        await asyncio.gather(cache.set(KEY, number, ttl=TTL, tags=TAGS), cache.invalidate(KEY))
+        assert await cache.get(KEY, "nothing", tags=TAGS) in {number, "nothing"}
+        await asyncio.gather(*(cache.set(KEY, each, ttl=TTL, tags=TAGS) for each in ("one", "two")))
+        assert await cache.get(KEY, "nothing", tags=TAGS) in {"one", "two", "nothing"}
+
+
 async def test_a_hard_invalidation_leaves_nothing_to_be_served_stale(cache: HybridCache, source: Source) -> None:
     await ask(cache, source, stale_ttl=TTL)
     source.value = LookupError("the source is away")

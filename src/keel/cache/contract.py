@@ -205,8 +205,8 @@ class SharedTier(Protocol):
     async def fill(self, key: str, lease: Leased, value: Stored) -> bool:
         """Store a value; False, with nothing stored, where the lease is gone."""
 
-    async def put(self, key: str, value: Stored) -> None:
-        """Store a value whatever there is, and let nobody who computes one now store it."""
+    async def claim(self, key: str) -> Leased:
+        """Invalidate a key and take the right to store a value, whoever computes one now."""
 
     async def invalidate(self, marks: Iterable["Mark"]) -> None:
         """Carry out invalidations."""

@@ -166,8 +166,9 @@ class HybridCache:
     ) -> None:
         """Keep `value`, whatever there is.
 
-        A value that was read from a source before somebody invalidated it is stored all the same: prefer `get_or_set`,
-        which knows. Where the shared tier is away, the key counts as invalidated there.
+        A value that was read from a source before somebody invalidated it, which is over by now, is stored all the
+        same: prefer `get_or_set`, which knows. Whoever invalidates or sets the key meanwhile goes before. Where the
+        shared tier is away, the key counts as invalidated there.
         """
         ask = self.ask(
             key, _no_load, Options(seconds(ttl), seconds(stale_ttl), _optional(l1_ttl)), tags, version=version

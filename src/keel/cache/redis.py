@@ -32,7 +32,7 @@ class Scripts:
     lease: Final = Script.load(_PACKAGE, "lease.lua")
     fill: Final = Script.load(_PACKAGE, "fill.lua")
     renew: Final = Script.load(_PACKAGE, "renew.lua")
-    put: Final = Script.load(_PACKAGE, "put.lua")
+    claim: Final = Script.load(_PACKAGE, "claim.lua")
     issue: Final = Script.load(_PACKAGE, "issue.lua")
     raise_: Final = Script.load(_PACKAGE, "raise.lua")
     invalidate: Final = Script.load(_PACKAGE, "invalidate.lua")
@@ -103,10 +103,12 @@ class RedisTier:
         places = [self._keys.value(key), self._keys.lease(key)]
         return await self._redis.run(Scripts.fill, places, [lease.token, frame.write(value), _ttl_ms(value)]) == 1
 
-    async def put(self, key: str, value: Stored) -> None:
-        """Store a value whatever there is, and let nobody who computes one now store it."""
+    async def claim(self, key: str) -> Leased:
+        """Invalidate a key and take the right to store a value, whoever computes one now."""
+        token = secrets.token_bytes(16)
         places = [self._keys.value(key), self._keys.lease(key), self._keys.notice(Mark(Kind.KEY, key))]
-        await self._redis.run(Scripts.put, places, [frame.write(value), _ttl_ms(value), self._channel])
+        await self._redis.run(Scripts.claim, places, [token, LEASE_MS, self._channel])
+        return Leased(token)
 
     async def invalidate(self, marks: Iterable[Mark]) -> None:
         """Carry out invalidations; all travel together."""

@@ -1,5 +1,6 @@
 """The two tiers of one cache: which copies in memory count right now, and what is put where."""
 
+import asyncio
 import logging
 import random
 from collections.abc import Callable, Iterable
@@ -81,7 +82,10 @@ class Tiers:
         now = monotonic()
         if entry is None or now >= min(entry.hard_until, entry.expires) or not self._counts(entry, ask.version):
             return None
-        fresh_until = entry.fresh_until if soft_marks(entry.cells) == entry.soft else 0.0
+        is_soft = soft_marks(entry.cells) != entry.soft
+        if is_soft and entry.expires <= entry.fresh_until:
+            return None
+        fresh_until = 0.0 if is_soft else entry.fresh_until
         copy = Copy(entry.value, fresh_until, entry.expires, 0.0, ask.names.tags, entry.version, entry.cost_s, entry.id)
         return copy if copy.serves(ask.version) else None
 
@@ -193,10 +197,14 @@ class Tiers:
         return False
 
     async def _put_shared(self, ask: Ask, copy: Copy) -> None:
-        shared = self._the_shared
-        look = await shared.look(ask.names)
+        """Nothing older is left, even where somebody invalidates the key, or sets another value, before this one."""
+        shared, key = self._the_shared, ask.names.key
+        stored = _stored(
+            ask, copy, Stamps(())
+        )  # before anything is done: a value that cannot be written changes nothing
+        lease, look = await asyncio.gather(shared.claim(key), shared.look(ask.names))
         stamps = look.stamps if look.stamps.complete else await shared.issue(ask.names, look.stamps)
-        await shared.put(ask.names.key, _stored(ask, copy, stamps))
+        await shared.fill(key, lease, structs.replace(stored, stamps=stamps))
 
     async def invalidate(self, marks_: list[Mark]) -> bool:
         """Invalidate everywhere; False where the shared tier is away and must be told later."""
@@ -219,6 +227,7 @@ class Tiers:
     def _soften(self, key: str) -> None:
         entry = self._find(key)
         if entry is not None:
+            entry.expires = min(entry.expires, monotonic() + entry.expires - entry.fresh_until)
             entry.fresh_until = entry.refresh_from = 0.0
 
 
@@ -269,8 +278,8 @@ def _early(options: Options, ttl: float, fresh_until: float, cost_s: float) -> f
 
 
 def _copy_of(ask: Ask, stored: Stored | None) -> Copy | None:
-    """What lies in the shared tier, decoded; None where it cannot be."""
-    if stored is None:
+    """What lies in the shared tier, decoded; None where it cannot be, or may not be served stale and is."""
+    if stored is None or (stored.is_soft and stored.expires <= stored.fresh_until):
         return None
     try:
         value = ask.codec.decode(stored.payload)
