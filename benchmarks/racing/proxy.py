@@ -1,7 +1,7 @@
 """A TCP proxy between a process and its server that cuts, stalls and delays connections."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from random import Random
 from typing import Final
@@ -76,6 +76,18 @@ class Proxy:
                 link.gates[1].clear()
                 asyncio.get_running_loop().call_later(seconds, link.gates[1].set)
 
+    def stall_commands(self) -> Callable[[], None]:
+        """Hold up what servers are told, on the connections that are there now; returns how to let it through."""
+        held = [link.gates[0] for link in self._links if not link.is_for_pushes]
+        for gate in held:
+            gate.clear()
+
+        def let_through() -> None:
+            for gate in held:
+                gate.set()
+
+        return let_through
+
     @property
     def addresses(self) -> set[str]:
         """How the server knows the connections."""
@@ -104,4 +116,5 @@ class Proxy:
                 await gate.wait()
                 writer.write(data)
                 await writer.drain()
-        link.cut()
+        await gate.wait()  # what is held up comes late, even if whoever sent it has gone: networks do that
+        writer.close()

@@ -133,6 +133,18 @@ async def test_a_soft_timeout_brings_nothing_from_before_an_invalidation(pair: P
     assert (await before, await after) == ("first", "second")
 
 
+async def test_what_was_set_and_comes_late_is_not_stored_over_an_invalidation(pair: Pair) -> None:
+    await pair.reader.set(KEY, "first", ttl=TTL, tags=TAGS)
+    let_through = pair.proxy.stall_commands()
+    await pair.reader.set(KEY, "second", ttl=TTL, tags=TAGS)
+    await live(pair.reader)
+    assert await pair.writer.invalidate(KEY)
+    let_through()
+    await asyncio.sleep(0.1)
+    assert await pair.writer.get(KEY, "nothing", tags=TAGS) == "nothing"
+    assert await ask(pair.writer, Source("third")) == "third"
+
+
 async def test_memory_is_not_read_while_pushes_are_not_heard(pair: Pair, valkey: Valkey) -> None:
     source = Source("first")
     await ask(pair.reader, source)
