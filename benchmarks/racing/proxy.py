@@ -76,15 +76,19 @@ class Proxy:
                 link.gates[1].clear()
                 asyncio.get_running_loop().call_later(seconds, link.gates[1].set)
 
-    def stall_commands(self) -> Callable[[], None]:
-        """Hold up what servers are told, on the connections that are there now; returns how to let it through."""
-        held = [link.gates[0] for link in self._links if not link.is_for_pushes]
-        for gate in held:
-            gate.clear()
+    def delay_commands(self, cut_after_s: float) -> Callable[[], None]:
+        """Hold up what servers are told, on connections that are soon cut for who tells it, and not for the servers.
+
+        Returns how to let it through: it comes late.
+        """
+        links = [link for link in self._links if not link.is_for_pushes]
+        for link in links:
+            link.gates[0].clear()
+            asyncio.get_running_loop().call_later(cut_after_s, link.writers[0].transport.abort)
 
         def let_through() -> None:
-            for gate in held:
-                gate.set()
+            for link in links:
+                link.gates[0].set()
 
         return let_through
 
