@@ -1,17 +1,25 @@
 """The ground that an async service stands on; it knows nothing of trading."""
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from keel.cache.response import cache_response
+    from keel.locks.handles import lock
+    from keel.ratelimit.handles import check_rate_limit, rate_limit
 
-__all__ = ["cache_response"]
+__all__ = ["cache_response", "check_rate_limit", "lock", "rate_limit"]
+
+_PLACES: Final = {
+    "cache_response": "keel.cache.response",
+    "check_rate_limit": "keel.ratelimit.handles",
+    "lock": "keel.locks.handles",
+    "rate_limit": "keel.ratelimit.handles",
+}
 
 
 def __getattr__(name: str) -> object:
     """Import a handle when it is first asked for: who needs one part of keel does not wait for the others."""
-    if name == "cache_response":
-        from keel.cache.response import cache_response  # noqa: PLC0415 - that is the point
-
-        return cache_response
+    if name in _PLACES:
+        return getattr(import_module(_PLACES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,6 +14,12 @@ from keel.cache.memory import MemoryTier
 from keel.cache.redis import RedisTier
 from keel.cache.standing import Standing
 from keel.cache.tiers import Tiers
+from keel.locks.contract import Locks
+from keel.locks.leases import LeaseLocks
+from keel.locks.memory import MemoryLockStore
+from keel.locks.redis import RedisLockStore
+from keel.ratelimit.assembly import rate_limits
+from keel.ratelimit.limiter import RateLimits
 from keel.redis.connecting import connect
 from keel.redis.contract import Redis
 from keel.tasks import Tasks
@@ -40,6 +46,8 @@ class Keel:
 
     namespace: str
     cache: HybridCache
+    locks: Locks
+    limits: RateLimits
     tasks: Tasks
     redis: Redis | None
 
@@ -69,7 +77,9 @@ class Keel:
             if where.cache_url not in {None, where.url}:
                 cache_redis = await _connected(stack, where, where.cache_url)
             cache = _cache(stack, cache_redis, namespace, tasks, cache_bytes, alone=alone)
-            keel = cls(namespace, cache, tasks, redis)
+            locks = _locks(stack, redis, namespace, tasks)
+            limits = await stack.enter_async_context(rate_limits(redis, namespace, tasks))
+            keel = cls(namespace, cache, locks, limits, tasks, redis)
             stack.enter_context(current.listed(keel))
             yield keel
 
@@ -85,6 +95,12 @@ async def _connected(stack: AsyncExitStack, where: Servers, url: str | None) -> 
         return None
     connecting = connect(url, max_connections=where.max_connections, timeout=where.connect_timeout)
     return await stack.enter_async_context(connecting)
+
+
+def _locks(stack: AsyncExitStack, redis: Redis | None, namespace: str, tasks: Tasks) -> Locks:
+    locks = LeaseLocks(MemoryLockStore() if redis is None else RedisLockStore(redis, namespace), tasks)
+    stack.callback(locks.close)
+    return locks
 
 
 def _cache(
