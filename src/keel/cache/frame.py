@@ -68,7 +68,7 @@ def read(frame: bytes) -> Stored:
         start = _FIXED.size + length
         head = _DECODER.decode(memoryview(frame)[_FIXED.size : start])
         payload = _payload(form, frame[start:])
-    except (struct.error, msgspec.MsgspecError, zstandard.ZstdError) as error:
+    except (struct.error, msgspec.MsgspecError, UnicodeDecodeError, zstandard.ZstdError) as error:
         raise Undecodable(f"no value of this cache: {error}") from None
     stamps = Stamps(head.stamps)
     return Stored(
