@@ -298,10 +298,12 @@ async def test_none_may_have_a_shorter_ttl(cache: HybridCache, source: Source) -
 
 
 async def test_a_value_is_computed_ahead_of_its_time_in_the_background(cache: HybridCache, source: Source) -> None:
-    await ask(cache, source, ttl=10, refresh_at=0.005)
+    await ask(cache, source, ttl=10, refresh_at=0.0001)
     source.value = "second"
-    await asyncio.sleep(0.06)
+    source.gate.clear()
+    await asyncio.sleep(0.01)
     assert await ask(cache, source, ttl=10, refresh_at=0.9) == "first"
+    source.gate.set()
     await until(lambda: cache.stats().total.loads == 2)
     assert await ask(cache, source, ttl=10, refresh_at=0.9) == "second"
 

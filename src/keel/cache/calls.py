@@ -50,6 +50,7 @@ class Terms:
     tags: Tags = ()
     key: Key | None = None
     version: Version | None = None
+    made_version: Version | None = None
 
 
 class Naming(Protocol):

@@ -237,6 +237,8 @@ class _Miss:
                 await cache.ended(ask)
 
     async def _load(self, loading: Loading) -> "StoredResponse | _Unstored":
+        made_version = self._endpoint.call.terms.made_version
+        loading.version = loading.version if made_version is None else made_version()
         kwargs, own = self._endpoint.with_own_response(self._kwargs)
         made = await self._endpoint.call.function(*self._args, **kwargs)
         response = None if _has_status(own) else await rendering.rendered(made, self._request, self._known.route, own)

@@ -65,6 +65,7 @@ def cache_response(  # noqa: PLR0913 - each option of an entry, by name
     negative_ttl: Seconds | None = None,
     hard_timeout: Seconds | None = 60,
     version: Version | None = None,
+    made_version: Version | None = None,
     query: tuple[str, ...] | list[str] | None = None,
     cache_control: str | None = None,
     hot: str | None = None,
@@ -84,8 +85,9 @@ def cache_response(  # noqa: PLR0913 - each option of an entry, by name
     who may have the result; a `user_id` that is not who asks raises OtherPrincipal, for that can only be a mistake.
 
     **`tags`** are names, with arguments in them (`"account:{account_id}"`), or a function of the arguments that returns
-    them. `version` gives the version of the data that results must be computed from, if there is one. For the other
-    times see `keel.cache.contract.Options`.
+    them. `version` gives the version of the data that results must be computed from, if there is one, and
+    `made_version`, on an endpoint, a later one that a result computed now is sure to be made from. For the times see
+    `keel.cache.contract.Options`.
 
     **On an endpoint** of FastAPI or Starlette, GET answers with status 200 are kept as bytes, with an ETag, and `304`
     is answered to who has them. The key is made of path, query parameters that the route and its dependencies declare
@@ -113,7 +115,7 @@ def cache_response(  # noqa: PLR0913 - each option of an entry, by name
         _optional(negative_ttl),
         _optional(hard_timeout),
     )
-    terms = Terms(options, key_prefix, user_aware, tags, key, version)
+    terms = Terms(options, key_prefix, user_aware, tags, key, version, made_version)
     named = None if query is None else tuple(query)
     http = HttpTerms(tuple(vary), tuple(unkeyed), named, cache_control, None if hot is None else Access(hot))
 

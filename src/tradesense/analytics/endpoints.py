@@ -24,12 +24,13 @@ from tradesense.analytics.service.asking import Analytics
 from tradesense.analytics.service.studies import Question, Study
 from tradesense.db.invalidation import account_tag
 from tradesense.domain.filters import Result, Status
-from tradesense.domain.groupings import LABELS, By
+from tradesense.domain.groupings import By
 from tradesense.domain.instruments import AssetClass
 from tradesense.domain.monte_carlo import MOST_PATHS, MOST_STEPS, PATHS, Terms
 from tradesense.domain.trades import Direction
 from tradesense.http.authentication import CurrentUser, Principal
 from tradesense.http.cached import kept
+from tradesense.http.freshness import LABELLED
 from tradesense.http.problems import refusals
 from tradesense.http.state import provided
 from tradesense.http.types import INT64_MAX, Currency, Day, Line, Ratio
@@ -41,8 +42,6 @@ router = APIRouter(prefix="/analytics", tags=["analytics"])
 
 MOST_DRAWS: Final = 20_000_000
 """Trades that a simulation draws at most, about a second's work."""
-LABELLED: Final = LABELS | {By.R}
-"""Breakdowns that go by what is written about trades."""
 _MOST: Final = 50
 """Values that a filter takes at most."""
 
@@ -114,7 +113,7 @@ async def _answer(
 
 
 @router.get("/summary", response_model=SummaryView)
-@kept("analytics:summary", tags=_accounts)
+@kept("analytics:summary", _accounts)
 async def get_summary(
     user: CurrentUser,
     analytics: TheAnalytics,
@@ -127,21 +126,21 @@ async def get_summary(
 
 
 @router.get("/equity", response_model=EquityView)
-@kept("analytics:equity", tags=_accounts)
+@kept("analytics:equity", _accounts)
 async def get_equity(user: CurrentUser, analytics: TheAnalytics, question: Asked, _version: DataVersion) -> Response:
     """Equity and drawdown on day closes."""
     return await _answer(analytics, user, question, answers.equity)
 
 
 @router.get("/calendar", response_model=CalendarView)
-@kept("analytics:calendar", tags=_accounts)
+@kept("analytics:calendar", _accounts)
 async def get_calendar(user: CurrentUser, analytics: TheAnalytics, question: Asked, _version: DataVersion) -> Response:
     """What was realised on each day."""
     return await _answer(analytics, user, question, answers.days)
 
 
 @router.get("/breakdown", response_model=BreakdownView)
-@kept("analytics:breakdown", tags=_accounts)
+@kept("analytics:breakdown", _accounts)
 async def get_breakdown(
     user: CurrentUser, analytics: TheAnalytics, question: Asked, _version: DataVersion, by: By
 ) -> Response:
@@ -150,7 +149,7 @@ async def get_breakdown(
 
 
 @router.get("/distribution", response_model=DistributionView)
-@kept("analytics:distribution", tags=_accounts)
+@kept("analytics:distribution", _accounts)
 async def get_distribution(
     user: CurrentUser, analytics: TheAnalytics, question: Asked, _version: DataVersion
 ) -> Response:
@@ -159,7 +158,7 @@ async def get_distribution(
 
 
 @router.get("/monte-carlo", response_model=MonteCarloView, responses=refusals(SimulationTooLarge))
-@kept("analytics:monte-carlo", tags=_accounts)
+@kept("analytics:monte-carlo", _accounts)
 async def get_monte_carlo(
     user: CurrentUser,
     analytics: TheAnalytics,

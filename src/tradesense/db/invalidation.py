@@ -11,7 +11,7 @@ from keel.clock import Clock
 from keel.tasks import Tasks
 from tradesense.db import outbox
 from tradesense.db.engine import Database
-from tradesense.db.writes import Write
+from tradesense.db.writes import Touches, Write
 
 BATCH_S: Final = 0.25
 """How long writes that are done with are gathered, to be marked in one transaction; well below `replay.OVERDUE`."""
@@ -31,6 +31,11 @@ def user_tag(user_id: UUID) -> str:
     return f"user:{user_id}"
 
 
+def labels_tag(user_id: UUID) -> str:
+    """The tag, beside their user's, of copies that go by what a user's trades are labelled with."""
+    return f"labels:{user_id}"
+
+
 def account_tag(account_id: UUID) -> str:
     """The tag that a copy has of each account in it, beside its user's: a write to all of them names the user alone."""
     return f"account:{account_id}"
@@ -40,8 +45,11 @@ def tags_of(writes: Iterable[Write]) -> list[str]:
     """The tags of all copies that these writes make worthless, each once."""
     tags: dict[str, None] = {}
     for write in writes:
-        tags[user_tag(write.user_id)] = None
-        tags |= dict.fromkeys(account_tag(each) for each in write.accounts or ())
+        if write.touches is Touches.LEDGER:
+            tags[user_tag(write.user_id)] = None
+            tags |= dict.fromkeys(account_tag(each) for each in write.accounts or ())
+        elif write.touches is Touches.LABELS:
+            tags[labels_tag(write.user_id)] = None
     return list(tags)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from keel.clock import wall_ns
 from tradesense.db.engine import ReadConnection, WriteConnection
 from tradesense.db.tables import outbox
-from tradesense.db.writes import NOTES, Notes, Write
+from tradesense.db.writes import NOTES, Notes, Touches, Write
 from tradesense.domain.local_time import instant
 
 CHANNEL: Final = "tradesense_outbox"
@@ -25,7 +25,7 @@ AT_ONCE: Final = 1000
 Position = NewType("Position", str)
 """Up to where somebody has read the outbox: PostgreSQL's snapshot of that moment, SQLite's highest id."""
 
-_COLUMNS: Final = (outbox.c.id, outbox.c.origin, outbox.c.user_id, outbox.c.accounts)
+_COLUMNS: Final = (outbox.c.id, outbox.c.origin, outbox.c.user_id, outbox.c.accounts, outbox.c.touches)
 _AFTER_SNAPSHOT: Final = """
     outbox.xid >= txid_snapshot_xmin(CAST(:position AS txid_snapshot))
     AND NOT txid_visible_in_snapshot(outbox.xid, CAST(:position AS txid_snapshot))
@@ -33,7 +33,7 @@ _AFTER_SNAPSHOT: Final = """
 
 
 async def record(
-    connection: WriteConnection, user: UUID, version: int, accounts: Collection[UUID] | None = None
+    connection: WriteConnection, user: UUID, version: int, accounts: Collection[UUID] | None, touches: Touches
 ) -> None:
     """Note that this transaction makes a version of a user's data. `accounts` are those it concerns; None is all."""
     notes: Notes = connection.info[NOTES]
@@ -41,6 +41,7 @@ async def record(
         "user_id": user,
         "version": version,
         "accounts": None if accounts is None else [str(each) for each in accounts],
+        "touches": touches,
         "origin": notes.origin,
         "created_at": instant(wall_ns() // 1000),
     }
@@ -49,7 +50,7 @@ async def record(
         told = func.pg_notify(CHANNEL, str(notes.origin))
         added = added.values(xid=func.txid_current()).returning(told)
     id_ = (await connection.execute(added)).scalar_one()
-    notes.writes.append(Write(id_, notes.origin, user, None if accounts is None else [*accounts]))
+    notes.writes.append(Write(id_, notes.origin, user, None if accounts is None else [*accounts], touches))
 
 
 async def undone(connection: ReadConnection, after: int = 0) -> list[Write]:
@@ -96,4 +97,4 @@ def _is_postgresql(connection: ReadConnection) -> bool:
 
 def _write(row: Any) -> Write:  # noqa: ANN401 - a row of _COLUMNS
     accounts = None if row.accounts is None else [UUID(each) for each in row.accounts]
-    return Write(row.id, row.origin, row.user_id, accounts)
+    return Write(row.id, row.origin, row.user_id, accounts, row.touches)

@@ -3,11 +3,23 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
 NOTES: Final = "tradesense.notes"
 """Where the `info` of a writing connection has the `Notes` of its transaction."""
+
+
+class Touches(StrEnum):
+    """What of a user's data a write changes, and so which answers."""
+
+    LEDGER = "ledger"
+    """Executions, trades, cash, accounts, settings: every answer."""
+    LABELS = "labels"
+    """What trades are labelled with, their risk and rating: answers that go by it."""
+    NOTES = "notes"
+    """What is written down, and no figure is made of."""
 
 
 class Write(NamedTuple):
@@ -17,6 +29,7 @@ class Write(NamedTuple):
     origin: UUID
     user_id: UUID
     accounts: Sequence[UUID] | None
+    touches: Touches
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,6 @@ UserId = NewType("UserId", UUID)
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _LONGEST_TOKEN: Final = 256
 _MEMO: Final = "tradesense.principal"
-_VERSION_BITS: Final = 40
 
 
 class LoginRequired(NotAuthenticated):
@@ -59,14 +58,12 @@ class Principal:
     timezone: str
     currency: str
     data_version: int
+    ledger_version: int = 0
+    labels_version: int = 0
+    """The versions that the last writes have made which touched these; see `db.writes.Touches`."""
     day: int = 0
     """The day it is in their time zone, counted from the year 1."""
     by_cookie: bool = False
-
-    @property
-    def freshness(self) -> int:
-        """What an answer must at least have been computed from: this day, and this version of the data."""
-        return self.day << _VERSION_BITS | self.data_version
 
 
 @dataclass(frozen=True, slots=True)

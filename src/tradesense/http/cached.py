@@ -1,6 +1,6 @@
 """Answers that are kept: on what terms, and how they are found before a request is routed."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from typing import Final, ParamSpec, TypeVar, cast
 
@@ -8,11 +8,11 @@ from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from keel import cache_response
-from keel.cache.signatures import Tags
 from keel.context import Principal as Asking
 from keel.errors import Forbidden, NotAuthenticated
+from tradesense.http import freshness
 from tradesense.http.authentication import authenticate, known_principal
-from tradesense.http.versions import HEADER, demanded_freshness
+from tradesense.http.versions import HEADER
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,12 +23,25 @@ TTL: Final = timedelta(minutes=10)
 """How long an answer is kept that no write makes worthless."""
 
 
-def kept(name: str, *, tags: Tags = ()) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitable[T]]]:
-    """Keep a user's own answers, under `name`, until a write of theirs or the next day makes them worthless.
+Accounts = Callable[..., Iterable[str]]
+"""Gives the tags of the accounts that an answer is narrowed to, from the endpoint's arguments."""
 
-    The endpoint asks for `DataVersion`, so that no answer is older than the user's data. `tags` as of `cache_response`.
+
+def kept(name: str, accounts: Accounts) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitable[T]]]:
+    """Keep a user's own answers, under `name`, until a write that touches them or the next day makes them worthless.
+
+    The endpoint asks for `DataVersion`, so that no answer is older than what it shows.
     """
-    keep = cache_response(TTL, name, user_aware=True, tags=tags, version=demanded_freshness, unkeyed=[HEADER], hot=_HOT)
+    keep = cache_response(
+        TTL,
+        name,
+        user_aware=True,
+        tags=lambda *args, **kwargs: (*accounts(*args, **kwargs), *freshness.tags()),
+        version=freshness.demanded,
+        made_version=freshness.made,
+        unkeyed=[HEADER],
+        hot=_HOT,
+    )
     return cast("Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitable[T]]]", keep)
 
 
@@ -45,5 +58,7 @@ def version_of(scope: Scope, _asking: Asking | None) -> int | None:
     principal = known_principal(scope)
     if principal is None:
         return None
-    asked = next((value for name, value in scope["headers"] if name == _HEADER), b"0")
-    return principal.freshness if asked.isdigit() and int(asked) <= principal.data_version else None
+    carried = next((value for name, value in scope["headers"] if name == _HEADER), b"0")
+    if not carried.isdigit() or int(carried) > principal.data_version:
+        return None
+    return freshness.demanded_of(scope, principal, int(carried))

@@ -1,28 +1,24 @@
 """The version of a user's data: writes say which one they made, and a read that carries it back is never older."""
 
 from collections.abc import Collection
-from contextvars import ContextVar
 from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import Depends, Header
 from sqlalchemy import update
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from keel.errors import Stale
 from tradesense.db import outbox
 from tradesense.db.engine import WriteConnection
 from tradesense.db.tables import users
+from tradesense.db.writes import Touches
+from tradesense.http import freshness
 from tradesense.http.authentication import CurrentUser, UserId
 from tradesense.http.types import INT64_MAX
 
 HEADER: Final = "X-Data-Version"
-_demanded: Final[ContextVar[int | None]] = ContextVar("demanded", default=None)
-
-
-def demanded_freshness() -> int | None:
-    """What an answer to this request must at least have been computed from; see `Principal.freshness`."""
-    return _demanded.get()
 
 
 class VersionAhead(Stale):
@@ -38,20 +34,28 @@ def put_data_version(response: Response, version: int) -> None:
 
 
 async def raise_data_version(
-    connection: WriteConnection, user: UserId, accounts: Collection[UUID] | None = None
+    connection: WriteConnection,
+    user: UserId,
+    accounts: Collection[UUID] | None = None,
+    touches: Touches = Touches.LEDGER,
 ) -> int:
     """Count a write of the user's data, in its own transaction, and return the version that it makes.
 
-    It leaves a row in the outbox, and once it is committed, copies of what the user saw before are thrown away.
-    `accounts` are those that it concerns; None is all of them.
+    It leaves a row in the outbox, and once it is committed, copies of what the user saw before are thrown away, as far
+    as it `touches` them. `accounts` are those that it concerns; None is all of them.
     """
-    raised = update(users).where(users.c.id == user).values(data_version=users.c.data_version + 1)
-    version = (await connection.execute(raised.returning(users.c.data_version))).scalar_one()
-    await outbox.record(connection, user, version, accounts)
-    return version
+    version = users.c.data_version + 1
+    values = {"data_version": version}
+    if touches is not Touches.NOTES:
+        values[f"{touches}_version"] = version
+    raised = update(users).where(users.c.id == user).values(values)
+    made = (await connection.execute(raised.returning(users.c.data_version))).scalar_one()
+    await outbox.record(connection, user, made, accounts, touches)
+    return made
 
 
 async def _data_version(
+    connection: HTTPConnection,
     user: CurrentUser,
     x_data_version: Annotated[
         int | None,
@@ -66,7 +70,7 @@ async def _data_version(
     # The version only rises, and the read that follows sees no less than the one that found the user.
     if x_data_version is not None and x_data_version > user.data_version:
         raise VersionAhead
-    _demanded.set(user.freshness)
+    freshness.demand(connection.scope, user, x_data_version or 0)
     return user.data_version
 
 

@@ -13,6 +13,7 @@ from keel.clock import Clock
 from keel.errors import Invalid, NotFound
 from keel.ids import uuid7
 from tradesense.db.engine import Database, ReadConnection, WriteConnection
+from tradesense.db.writes import Touches
 from tradesense.domain.executions import ExecutionId
 from tradesense.domain.trades import TradeId
 from tradesense.http.authentication import UserId
@@ -151,7 +152,7 @@ class Notebook:
         )
         await repository.erase_annotations(connection, user, [each.execution_id for each in found])
         await repository.write_annotation(connection, user, edited)
-        return await raise_data_version(connection, user, [anchor.account_id])
+        return await raise_data_version(connection, user, [anchor.account_id], Touches.LABELS)
 
     async def _playbook(self, connection: ReadConnection, user: UserId, wanted: UUID | str | None) -> Playbook | None:
         if wanted is None:
@@ -191,7 +192,7 @@ class Notebook:
         playbook = Playbook(uuid7(), name, description, rules, 1, now, now)
         async with self._database.write() as connection:
             await repository.insert_playbook(connection, user, playbook)
-            return playbook, await raise_data_version(connection, user)
+            return playbook, await raise_data_version(connection, user, touches=Touches.LABELS)
 
     async def edit_playbook(
         self, user: UserId, playbook: UUID, edit: Mapping[str, Any], expected: int | None
@@ -200,14 +201,14 @@ class Notebook:
         async with self._database.write() as connection:
             await self._update(connection, user, playbook, edit, expected)
             edited = _present(await repository.find_playbook(connection, user, playbook))
-            return edited, await raise_data_version(connection, user)
+            return edited, await raise_data_version(connection, user, touches=Touches.LABELS)
 
     async def delete_playbook(self, user: UserId, playbook: UUID, expected: int | None) -> int:
         """Take a playbook away; trades forget it. Raises `PlaybookNotFound`, `VersionMismatch`."""
         async with self._database.write() as connection:
             await self._update(connection, user, playbook, {"deleted_at": self._clock.now()}, expected)
             await repository.forget_playbook(connection, user, playbook)
-            return await raise_data_version(connection, user)
+            return await raise_data_version(connection, user, touches=Touches.LABELS)
 
     async def _update(
         self, connection: WriteConnection, user: UserId, playbook: UUID, edit: Mapping[str, Any], expected: int | None
@@ -243,7 +244,7 @@ class Notebook:
             require_match(expected, version)
             written = Day(day, dict(content), version + 1, self._clock.now())
             await repository.put_day(connection, user, written)
-            return written, await raise_data_version(connection, user)
+            return written, await raise_data_version(connection, user, touches=Touches.NOTES)
 
 
 def _labels(rows: LabelRows) -> Labels:

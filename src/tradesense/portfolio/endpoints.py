@@ -1,7 +1,7 @@
 """The portfolio: how it stands, and what is open."""
 
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated
 from uuid import UUID
 
 import orjson
@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from tradesense.analytics.repository import Selection
 from tradesense.analytics.service.studies import Question
+from tradesense.db.invalidation import account_tag
 from tradesense.domain.instruments import AssetClass
 from tradesense.http.authentication import CurrentUser
 from tradesense.http.cached import kept
@@ -23,17 +24,19 @@ from tradesense.trades.schemas import Symbol
 
 router = APIRouter(prefix="/portfolio", tags=["portfolio"])
 
-_OF_ACCOUNT: Final = "account:{account_id}"
-"""The tag of the account that an answer is narrowed to; `db.invalidation.account_tag`."""
-
 ThePortfolio = Annotated[Portfolio, Depends(provided("portfolio", Portfolio))]
 Account = Annotated[UUID | None, Query(description="An account of mine.")]
 Of = Annotated[Symbol | None, Query(description="The symbol of an instrument.")]
 In = Annotated[Currency | None, Query(description="A single currency.")]
 
 
+def _accounts(account_id: UUID | None) -> list[str]:
+    """The tag of the account that an answer is narrowed to."""
+    return [] if account_id is None else [account_tag(account_id)]
+
+
 @router.get("/summary", response_model=PortfolioView)
-@kept("portfolio:summary", tags=(_OF_ACCOUNT,))
+@kept("portfolio:summary", lambda _user, _portfolio, _version, account_id, *_: _accounts(account_id))
 async def get_portfolio(
     user: CurrentUser, portfolio: ThePortfolio, _version: DataVersion, account_id: Account = None, currency: In = None
 ) -> Response:
@@ -44,7 +47,7 @@ async def get_portfolio(
 
 
 @router.get("/positions")
-@kept("portfolio:positions", tags=(_OF_ACCOUNT,))
+@kept("portfolio:positions", lambda _user, _portfolio, _paging, _version, account_id, *_: _accounts(account_id))
 async def list_positions(
     user: CurrentUser,
     portfolio: ThePortfolio,

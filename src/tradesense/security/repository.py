@@ -37,6 +37,8 @@ class User:
     timezone: str
     currency: str
     data_version: int
+    ledger_version: int
+    labels_version: int
     disabled_at: datetime | None
     created_at: datetime
 

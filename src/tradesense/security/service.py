@@ -193,6 +193,8 @@ class Users:
             timezone=timezone or self._admission.timezone,
             currency=currency or self._admission.currency,
             data_version=0,
+            ledger_version=0,
+            labels_version=0,
             disabled_at=None,
             created_at=self._clock.now(),
         )
@@ -339,6 +341,8 @@ class Logins:
             timezone=user.timezone,
             currency=user.currency,
             data_version=user.data_version,
+            ledger_version=user.ledger_version,
+            labels_version=user.labels_version,
             day=self._clock.now().astimezone(ZoneInfo(user.timezone)).toordinal(),
         )
 

@@ -8,7 +8,10 @@ from typing import Final
 import pytest
 
 from tests.application import Person, Serve, Served
+from tests.samples import fill
 from tests.tradesense.analytics.stored import VT, Fill, Store, store
+from tests.tradesense.http.test_versions import COUNTED
+from tradesense.http.openapi import operations
 
 WON: Final = (Fill("2026-03-02T10:00", 1, 100), Fill("2026-03-02T11:00", -1, 110))
 KEPT: Final = (
@@ -20,6 +23,16 @@ KEPT: Final = (
     "/analytics/breakdown?by=symbol",
     "/analytics/distribution",
     "/analytics/monte-carlo?paths=10",
+)
+LABELLED: Final = (
+    "/analytics/summary?tag=late",
+    "/analytics/equity?tag=late",
+    "/analytics/calendar?playbook=Fade",
+    "/analytics/distribution?playbook=Faded",
+    "/analytics/breakdown?by=tag",
+    "/analytics/breakdown?by=playbook",
+    "/analytics/breakdown?by=r",
+    "/analytics/breakdown?by=mistake",
 )
 ORDERS: Final = "datetime,symbol,side,quantity,price\n2026-03-02 10:00,VT,buy,1,100\n2026-03-02 11:00,VT,sell,1,110\n"
 
@@ -160,3 +173,42 @@ async def test_answers_go_on_without_the_redis(serve: Serve, redis_url: str) -> 
     assert redis_url
     user = await (await serve(redis_url="redis://127.0.0.1:1/0")).user()
     assert [(await seen(user, "/portfolio/summary"))[0] for _ in range(3)] == [200] * 3
+
+
+async def shown(person: Person) -> dict[str, object]:
+    """All that is kept, but for which write it is as new as."""
+    return {path: {**(await person.get(path)).json(), "version": None} for path in (*KEPT, *LABELLED)}
+
+
+async def test_what_is_kept_is_what_would_be_computed_whatever_was_written(serve: Serve) -> None:
+    kept, computed = await serve(), await serve(cache="off")
+    user, same = await kept.user(), await computed.person()
+    same.headers["Authorization"] = user.headers["Authorization"]
+    samples = await fill(user)
+    urls = {each["operationId"]: (path, method) for path, method, each in operations(kept.app.openapi())}
+    for name, body in COUNTED.items():
+        assert await shown(user) == await shown(same), f"before {name}"
+        path, method = urls[name]
+        sent = {**(body or {}), **({"account_id": samples.ids["account_id"]} if name == "add_execution" else {})}
+        answer = await user.request(method, path.removeprefix("/api/v1").format(**samples.ids), json=sent or None)
+        assert answer.is_success, f"{name}: {answer.text}"
+    assert await shown(user) == await shown(same)
+
+
+async def test_a_note_leaves_what_is_kept_and_a_label_what_does_not_go_by_it(user: Person) -> None:
+    samples = await fill(user)
+    paths = (*KEPT, *LABELLED)
+    for path in paths:
+        await user.get(path)
+    await user.put("/journal/2026-03-02", json={"notes": "Patience."})
+    assert [(await seen(user, path))[1] for path in paths] == ["hit"] * len(paths)
+    await user.patch(f"/trades/{samples.ids['trade_id']}", json={"tags": ["late"]})
+    found = {path: (await seen(user, path))[1] for path in paths}
+    assert {path for path, how in found.items() if how == "miss"} == {"/analytics/summary", *LABELLED}
+
+
+async def test_a_version_that_is_carried_back_is_that_of_the_answer_at_least(user: Person) -> None:
+    await user.get("/portfolio/summary")
+    written = await user.put("/journal/2026-03-02", json={"notes": "Patience."})
+    answer = await user.get("/portfolio/summary", headers={"X-Data-Version": written.headers["X-Data-Version"]})
+    assert answer.json()["version"] == int(written.headers["X-Data-Version"])

@@ -15,6 +15,7 @@ from tests.tradesense.db.copies import Copies
 from tests.tradesense.http.test_isolation import requests_of, send
 from tradesense.db.engine import Database
 from tradesense.db.tables import outbox
+from tradesense.db.writes import Touches
 from tradesense.http.openapi import Document, operations
 from tradesense.http.versions import HEADER
 from tradesense.settings import Settings
@@ -37,6 +38,14 @@ COUNTED: Final[dict[str, Json | None]] = {
     "delete_account": None,
 }
 """Operations that change a user's data, in the order in which a test does them, and what they are sent."""
+TOUCHED: Final = {
+    "edit_trade": Touches.LABELS,
+    "write_day": Touches.NOTES,
+    "add_playbook": Touches.LABELS,
+    "edit_playbook": Touches.LABELS,
+    "delete_playbook": Touches.LABELS,
+}
+"""What operations touch that do not touch everything."""
 OF_ONE_ACCOUNT: Final = {
     "edit_account",
     "add_execution",
@@ -82,6 +91,12 @@ def database_of(app: Served) -> Database:
     return app.state["users"]._database
 
 
+def tags(touched: Touches, user: str, accounts: Sequence[str]) -> list[str]:
+    """The tags that go with a write."""
+    whole = [f"user:{user}", *(f"account:{each}" for each in accounts)]
+    return {Touches.LEDGER: whole, Touches.LABELS: [f"labels:{user}"], Touches.NOTES: []}[touched]
+
+
 async def written(app: Served, user: Person) -> Sequence[Any]:
     """The rows that writes of a user's data have left."""
     query = select(outbox).where(outbox.c.user_id == UUID(user.user_id)).order_by(outbox.c.id)
@@ -123,10 +138,11 @@ async def test_every_operation_that_changes_a_users_data_leaves_a_row_and_then_n
         told = copies.taken()
         (row,) = (await written(app, user))[rows:]
         assert answer.headers[HEADER] == str(row.version), name
-        assert f"user:{user.user_id}" in told, name
+        touched = TOUCHED.get(name, Touches.LEDGER)
+        assert row.touches is touched, name
         if name in OF_ONE_ACCOUNT:
             assert row.accounts == [account], name
-            assert f"account:{account}" in told, name
+        assert told == tags(touched, user.user_id, row.accounts or ()), name
         after = await seen(document, user, samples)
         assert after != before, f"{name} is to change something, or it proves nothing"
         before = after
@@ -191,7 +207,7 @@ async def test_a_write_is_answered_after_its_copies_are_gone(app: Served, user: 
         released.set()
         answer = await asking
     assert answer.headers[HEADER] == "1"
-    assert copies.told == [f"user:{user.user_id}"]
+    assert copies.told == [f"labels:{user.user_id}"]
 
 
 async def test_a_request_that_is_cancelled_after_its_commit_leaves_no_copies(
@@ -211,5 +227,5 @@ async def test_a_request_that_is_cancelled_after_its_commit_leaves_no_copies(
         await asyncio.wait([asking])
     assert asking.cancelled()
     released.set()
-    await copies.hears(f"user:{user.user_id}")
+    await copies.hears(f"labels:{user.user_id}")
     assert len(await written(app, user)) == 1

@@ -17,7 +17,10 @@ class Role(StrEnum):
 
 
 class UserColumns(TypedColumns):
-    """A person. `email` is normalised; `data_version` rises with every write of their data, in its transaction."""
+    """A person. `email` is normalised; `data_version` rises with every write of their data, in its transaction.
+
+    `ledger_version` and `labels_version` are the versions that the last writes have made which touched those.
+    """
 
     id = Column(Identifier, primary_key=True)
     email = Column(Text, nullable=False, unique=True)
@@ -26,6 +29,8 @@ class UserColumns(TypedColumns):
     timezone = Column(Text, nullable=False, server_default="UTC")
     currency = Column(Text, nullable=False, server_default="USD")
     data_version = Column(BigInteger, nullable=False, server_default="0")
+    ledger_version = Column(BigInteger, nullable=False, server_default="0")
+    labels_version = Column(BigInteger, nullable=False, server_default="0")
     disabled_at = optional(UtcDateTime)
     created_at = Column(UtcDateTime, nullable=False)
 

@@ -4,7 +4,8 @@ from sqlalchemy import BigInteger, Column, Index, Table, TypedColumns, literal_c
 from sqlalchemy.sql.elements import ColumnElement
 
 from tradesense.db.tables.schema import metadata, optional
-from tradesense.db.types import Document, Identifier, UtcDateTime, serial
+from tradesense.db.types import Document, Identifier, UtcDateTime, Word, serial
+from tradesense.db.writes import Touches
 
 
 class OutboxColumns(TypedColumns):
@@ -20,6 +21,7 @@ class OutboxColumns(TypedColumns):
     user_id = Column(Identifier, nullable=False)
     version = Column(BigInteger, nullable=False)
     accounts: Column[list[str] | None] = Column(Document, nullable=True)
+    touches: Column[Touches] = Column(Word(Touches), nullable=False, server_default=Touches.LEDGER.value)
     origin = Column(Identifier, nullable=False)
     created_at = Column(UtcDateTime, nullable=False)
     done_at = optional(UtcDateTime, index=True)
