@@ -1,10 +1,10 @@
 """A realistic load: a thousand users look at their dashboards, and now and then write, through a real server.
 
-`python -m benchmarks.workload [--database sqlite|postgresql|both] [--seconds N] [--users N] [--trades N] [--seed N]`.
+`python -m benchmarks.workload [--database sqlite|postgresql|both] [--seconds N] [--fill N] [--users N] [--trades N]`.
 Users ask by Zipf's law (s = 1) for eight pages, of which seven are kept, 95 % reads; the busiest have the most trades.
 Each run has a copy of the same database and a server process of its own: with the cache off, with it on, and on
-PostgreSQL with a Valkey beside it. First what is kept is asked for once, the busiest users' pages first, for as long as
-there is time (as an earlier hour would have done); then a closed loop measures how much the server can take; then
+PostgreSQL with a Valkey beside it. First what is kept is asked for once, the busiest users' pages first, for `fill`
+seconds at most (as an earlier hour would have done); then a closed loop measures how much the server can take; then
 requests arrive at half that rate, whatever becomes of those before, and each takes from when it was due.
 """
 
@@ -29,9 +29,8 @@ from benchmarks.load.places import Place, Server, place, server
 from keel.clock import SystemClock
 from tests.valkey import Valkey, running
 
-FILLING: Final = 1.2
 WARMING: Final = 0.4
-"""Seconds of the phases before the one that is measured, for each second of that."""
+"""Seconds of the phase before the one that is measured, for each second of that."""
 HALF: Final = 0.5
 _OFF: Final = {"TRADESENSE_CACHE": "off"}
 
@@ -41,6 +40,7 @@ class Terms:
     """What was asked for on the command line."""
 
     seconds: float
+    fill: float
     users: int
     trades: int
     seed: int
@@ -51,7 +51,7 @@ async def drive(name: str, on: Server, people: People, terms: Terms, *, fills: b
     clients, earlier = Clients(people), list[Exchange]()
     if fills:
         async with load(on.port, clients, people.first_looks()) as first:
-            await first.closed_loop(terms.seconds * FILLING)
+            await first.closed_loop(terms.fill)
         earlier += first.exchanges
     async with load(on.port, clients, people.visits(terms.seed)) as closed:
         await closed.closed_loop(terms.seconds * WARMING)
@@ -121,11 +121,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="How TradeSense does under a realistic load.")
     parser.add_argument("--database", choices=("sqlite", "postgresql", "both"), default="both")
     parser.add_argument("--seconds", type=float, default=6, help="how long each run is measured")
+    parser.add_argument("--fill", type=float, default=150, help="how long pages are asked for first, at most")
     parser.add_argument("--users", type=int, default=1_000)
     parser.add_argument("--trades", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    terms = Terms(given.seconds, given.users, given.trades, given.seed)
+    terms = Terms(given.seconds, given.fill, given.users, given.trades, given.seed)
     for kind in ("sqlite", "postgresql") if given.database == "both" else (given.database,):
         measure(kind, terms)
 
