@@ -66,7 +66,7 @@ class Opener:
         try:
             connection = self._connection(address, sentinel=sentinel)
             async with asyncio.timeout(self.timeout_s):
-                await connection.connect()  # type: ignore[no-untyped-call]  # redis-py's
+                await _connected(connection)
             connection.hand_over(link)
         except BaseException as error:
             self._open.discard(link.lost)
@@ -98,3 +98,12 @@ class Opener:
             return _Unix(path=address.path, **options)
         kind = _Tls if self._target.tls else _Tcp
         return kind(host=address.host, port=address.port, **options)
+
+
+async def _connected(connection: _HandsOver) -> None:
+    """Connect; a cancellation that redis-py has swallowed while it read is raised again."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    await connection.connect()  # type: ignore[no-untyped-call]  # redis-py's
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError

@@ -47,6 +47,9 @@ class Line:
             except Exception as error:  # noqa: BLE001 - whatever redis-py makes of something that is no Redis
                 self._missed(f"{type(error).__name__}: {error}")
             else:
+                if _is_cancelled():
+                    link.cut("closed")
+                    return
                 if link.is_cut:
                     self._missed(link.cut_because)
                 else:
@@ -67,3 +70,9 @@ class Line:
             return 0.0
         longest = min(SHORTEST_S * 2.0 ** min(self._attempts - 1, 10), LONGEST_S)
         return longest * random.uniform(0.5, 1.0)
+
+
+def _is_cancelled() -> bool:
+    """Whether this task was told to end, though what it waited for swallowed that, as Python 3.11's wait_for may."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -6,14 +6,17 @@ import hashlib
 import random
 import time
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from keel.context import budget
 from keel.redis.connecting import connect
+from keel.redis.connections import Opener
 from keel.redis.contract import CommandRefused, RedisUnavailable, Script
 from keel.redis.link import MOST_WAITING
+from keel.redis.urls import read_url
 from tests.keel.redis.telling import Diary, duration_of_failure, soon
 from tests.valkey import Valkey
 
@@ -271,3 +274,21 @@ async def test_somebody_who_raises_when_told_keeps_nothing_from_the_others(
         await soon(lambda: valkey.ask("PUBLISH", "news", "x"))
         await soon(lambda: diary.entries == [b"x"])
     assert "raised" in caplog.text
+
+
+async def test_a_connection_that_is_being_made_can_be_given_up_at_any_moment(redis_url: str) -> None:
+    """redis-py swallows a cancellation that comes while it reads the answer to HELLO."""
+    target = read_url(redis_url)
+    opener = Opener(target, timedelta(seconds=5), 50)
+    for turns in range(1000):
+        opening = asyncio.get_running_loop().create_task(opener.open(target.addresses[0], lambda _push: None))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        if opening.done():
+            opening.result().cut("enough")
+            break
+        opening.cancel()
+        await asyncio.wait([opening])
+        assert opening.cancelled()
+    assert turns > 0
+    await opener.closed()
