@@ -21,6 +21,8 @@ from tradesense.db.invalidation import Invalidator
 from tradesense.security.service import Passwords
 from tradesense.settings import Settings
 
+Around = Callable[[Invalidator], Invalidator]
+
 ORIGIN: Final = "http://localhost:8000"
 PASSWORD: Final = "correct horse battery staple"
 
@@ -97,13 +99,13 @@ class Served:
 
 
 @asynccontextmanager
-async def served(settings: Settings, invalidator: Invalidator | None = None) -> AsyncIterator[Served]:
-    """The application on these settings, from its start to its end; `invalidator` hears of every write."""
+async def served(settings: Settings, around: Around = lambda copies: copies) -> AsyncIterator[Served]:
+    """The application on these settings, from its start to its end; `around` is as of `wiring.opened`."""
     clock = Hands()
 
     def opening(opened_with: Settings) -> AbstractAsyncContextManager[wiring.State]:
         cheap = Passwords(time_cost=1, memory_kib=8)
-        return wiring.opened(opened_with, clock=clock, passwords=cheap, invalidator=invalidator)
+        return wiring.opened(opened_with, clock=clock, passwords=cheap, around=around)
 
     app = create_app(settings, opening)
     async with AsyncExitStack() as stack, app.router.lifespan_context(app) as state:

@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -108,7 +109,14 @@ def migrated_postgresql(postgresql: "PostgresServer") -> str:
 @pytest.fixture
 def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a migrated database of the test's own, once for each kind that `--database` asks for."""
-    if request.param == "sqlite":
+    with migrated(request.param, request, tmp_path) as url:
+        yield url
+
+
+@contextmanager
+def migrated(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a migrated database of this kind, one per test."""
+    if kind == "sqlite":
         shutil.copyfile(request.getfixturevalue("migrated_sqlite"), tmp_path / "tradesense.db")
         yield f"sqlite:///{tmp_path / 'tradesense.db'}"
         return

@@ -7,14 +7,16 @@ if TYPE_CHECKING:
     from keel.cache.response import cache_response
     from keel.locks.handles import lock
     from keel.ratelimit.handles import check_rate_limit, rate_limit
+    from keel.sessions.handles import session_store
 
-__all__ = ["cache_response", "check_rate_limit", "lock", "rate_limit"]
+__all__ = ["cache_response", "check_rate_limit", "lock", "rate_limit", "session_store"]
 
 _PLACES: Final = {
     "cache_response": "keel.cache.response",
     "check_rate_limit": "keel.ratelimit.handles",
     "lock": "keel.locks.handles",
     "rate_limit": "keel.ratelimit.handles",
+    "session_store": "keel.sessions.handles",
 }
 
 

@@ -22,6 +22,8 @@ from keel.ratelimit.assembly import rate_limits
 from keel.ratelimit.limiter import RateLimits
 from keel.redis.connecting import connect
 from keel.redis.contract import Redis
+from keel.sessions.assembly import SessionOptions, sessions
+from keel.sessions.store import Sessions
 from keel.tasks import Tasks
 
 MEBIBYTE: Final = 1 << 20
@@ -48,6 +50,7 @@ class Keel:
     cache: HybridCache
     locks: Locks
     limits: RateLimits
+    sessions: Sessions
     tasks: Tasks
     redis: Redis | None
 
@@ -61,13 +64,14 @@ class Keel:
         servers: Servers | None = None,
         cache_bytes: int = 64 * MEBIBYTE,
         alone: bool = False,
+        session_options: SessionOptions | None = None,
     ) -> AsyncIterator[Self]:
         """Open everything; it is closed where the block ends.
 
         `redis_url=None` keeps everything in this process. A server that is away is no error: each part goes on by its
         own rule until it comes (KEEL.md). `cache_bytes=0` caches nothing, neither here nor there. `servers` says more
-        than `redis_url` can. `alone` promises that no other process shares the data. Raises ValueError for a URL that
-        cannot be read.
+        than `redis_url` can. `alone` promises that no other process shares the data. `session_options` name the store
+        that keeps sessions for good. Raises ValueError for a URL that cannot be read.
         """
         where = servers or Servers(redis_url)
         async with AsyncExitStack() as stack:
@@ -79,7 +83,8 @@ class Keel:
             cache = _cache(stack, cache_redis, namespace, tasks, cache_bytes, alone=alone)
             locks = _locks(stack, redis, namespace, tasks)
             limits = await stack.enter_async_context(rate_limits(redis, namespace, tasks))
-            keel = cls(namespace, cache, locks, limits, tasks, redis)
+            signed_in = stack.enter_context(sessions(redis, namespace, tasks, session_options or SessionOptions()))
+            keel = cls(namespace, cache, locks, limits, signed_in, tasks, redis)
             stack.enter_context(current.listed(keel))
             yield keel
 

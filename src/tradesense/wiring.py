@@ -1,6 +1,6 @@
 """The composition root: the only place that builds concrete things, for as long as the application lives."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +13,9 @@ from keel.cache.hybrid import HybridCache
 from keel.clock import Clock, SystemClock
 from keel.errors import Unavailable
 from keel.opening import Keel, Servers
+from keel.sessions.assembly import SessionOptions
 from keel.sessions.contract import Lifetimes
+from keel.sessions.store import Sessions
 from keel.tasks import Tasks
 from tradesense.accounts.service import Accounts
 from tradesense.analytics.service.asking import Analytics
@@ -39,7 +41,7 @@ from tradesense.ingest.service.uploads import Imports
 from tradesense.ingest.tasks import ImportRunner
 from tradesense.journal.service import Notebook
 from tradesense.portfolio.service import Portfolio
-from tradesense.security.repository import SqlSessionStore
+from tradesense.security.repository.sessions import SqlSessions
 from tradesense.security.service import Admission, Logins, Passwords, Users
 from tradesense.settings import MEBIBYTE, Settings
 from tradesense.trades.service import ManualEntry, TradeArchive
@@ -56,6 +58,10 @@ WARMED: Final = (
 """What everybody looks at first."""
 WARMED_USERS: Final = 20
 """Users whose answers are computed at the start, the most recently active ones."""
+TOUCH: Final = timedelta(minutes=1)
+"""How often the use of a session is noted."""
+LONGEST_CHECK: Final = timedelta(minutes=5)
+"""How old a copy of a session, or of its user, may grow before the database is asked again, whatever was heard."""
 LEASE: Final = timedelta(seconds=10)
 """How long a claim on an account or an import outlives the process that made it."""
 
@@ -104,6 +110,7 @@ class _Ground:
     database: Database
     tasks: Tasks
     keel: Keel
+    sessions: SqlSessions
 
 
 @asynccontextmanager
@@ -112,21 +119,25 @@ async def opened(
     *,
     clock: Clock | None = None,
     passwords: Passwords | None = None,
-    invalidator: Invalidator | None = None,
+    around: Callable[[Invalidator], Invalidator] = lambda copies: copies,
     runs_imports: bool = True,
 ) -> AsyncIterator[State]:
     """Everything there is, built from the settings and closed in the end; the command line uses it, too.
 
-    `clock` and `passwords` are for tests: hands to turn, and hashes that cost little. `invalidator` hears of every
-    write, before it is answered. A command that imports nothing leaves the queue of imports to others:
-    `runs_imports=False`. A running import is given `settings.shutdown_s` to finish before it is handed back.
+    `clock` and `passwords` are for tests: hands to turn, and hashes that cost little; so is `around`, which gives what
+    hears of every write before it is answered, in place of the copies that it gets. A command that imports nothing
+    leaves the queue of imports to others: `runs_imports=False`. A running import is given `settings.shutdown_s` to
+    finish before it is handed back.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     grace, clock = timedelta(seconds=settings.shutdown_s), clock or SystemClock()
-    async with _keel(settings) as keel:
-        invalidator = invalidator or CopiedAnswers(keel.cache)
-        invalidations = Invalidations(invalidator, clock)
-        ground = _Ground(settings, clock, Database(settings.database, after_commit=invalidations), Tasks(), keel)
+    database = Database(settings.database)
+    lifetimes = _lifetimes(settings)
+    sessions = SqlSessions(database, clock, lifetimes)
+    async with _keel(settings, SessionOptions(sessions, lifetimes, clock)) as keel:
+        invalidator = around(Copies(keel.cache, keel.sessions))
+        invalidations = database.after_commit = Invalidations(invalidator, clock)
+        ground = _Ground(settings, clock, database, Tasks(), keel, sessions)
         try:
             await migrate(ground.database)
             invalidations.start(ground.database)
@@ -142,7 +153,12 @@ async def opened(
             await ground.database.close()
 
 
-def _keel(settings: Settings) -> AbstractAsyncContextManager[Keel]:
+def _lifetimes(settings: Settings) -> Lifetimes:
+    check = min(LONGEST_CHECK, settings.session_idle / 4)
+    return Lifetimes(settings.session_idle, settings.session_lifetime, touch=min(TOUCH, check), check=check)
+
+
+def _keel(settings: Settings, sessions: SessionOptions) -> AbstractAsyncContextManager[Keel]:
     servers = Servers(
         _secret(settings.redis_url),
         _secret(settings.redis_cache_url),
@@ -154,23 +170,38 @@ def _keel(settings: Settings) -> AbstractAsyncContextManager[Keel]:
         settings.cache_mb * MEBIBYTE if settings.cache == "on" else 0,
     )
     # SQLite is a file of this machine's: one process serves it (see docs/decisions/0008-workers.md).
-    return Keel.open(namespace=namespace, servers=servers, cache_bytes=bytes_, alone=settings.is_embedded)
+    return Keel.open(
+        namespace=namespace,
+        servers=servers,
+        cache_bytes=bytes_,
+        alone=settings.is_embedded,
+        session_options=sessions,
+    )
 
 
 def _secret(url: SecretStr | None) -> str | None:
     return None if url is None else url.get_secret_value()
 
 
-class CopiedAnswers:
-    """The cache as those know it who write: everything with a tag goes, or they are told that it did not."""
+class Copies:
+    """The copies of answers and sessions as those know them who write: they go, or it is said that they did not."""
 
-    def __init__(self, cache: HybridCache) -> None:
+    def __init__(self, cache: HybridCache, sessions: Sessions) -> None:
         self._cache = cache
+        self._sessions = sessions
 
     async def invalidate_tags(self, *tags: str) -> None:
         """Throw away what carries one of the tags; raises Unavailable where other instances cannot be told yet."""
         if not await self._cache.invalidate_tags(*tags):
             raise Unavailable("The shared cache is away: what other instances see is invalidated when it is back.")
+
+    async def forget_sessions(self, hashes: Collection[bytes]) -> None:
+        """Throw away the sessions of tokens that have ended; raises Unavailable likewise."""
+        await self._sessions.forget(hashes)
+
+    def forget_all_sessions(self) -> None:
+        """Throw away all sessions in memory."""
+        self._sessions.forget_all()
 
 
 async def _follow_outbox(ground: _Ground, invalidator: Invalidator, *, is_shared: bool) -> None:
@@ -185,15 +216,14 @@ async def _follow_outbox(ground: _Ground, invalidator: Invalidator, *, is_shared
 
 def _security(ground: _Ground, passwords: Passwords) -> SecurityState:
     settings, clock, database = ground.settings, ground.clock, ground.database
-    lifetimes = Lifetimes(idle=settings.session_idle, absolute=settings.session_lifetime)
-    sessions = SqlSessionStore(database, clock, lifetimes)
+    sessions, lifetimes = ground.keel.sessions, ground.keel.sessions.lifetimes
     admission = Admission(settings.registration == "open", settings.timezone, settings.currency)
     users = Users(database, clock, passwords, sessions, admission)
     logins = Logins(database, clock, passwords, sessions, users, lifetimes)
     remembered = RememberedAnswers(database, clock)
     origins = TrustedOrigins(frozenset({settings.public_url, *settings.cors_origins}))
     ground.tasks.every(TIDY_EVERY, "forgetting answers", remembered.forget_expired)
-    ground.tasks.every(TIDY_EVERY, "forgetting sessions", sessions.forget_expired)
+    ground.tasks.every(TIDY_EVERY, "forgetting sessions", ground.sessions.forget_expired)
     return {
         "authentication": Authentication(logins.identify, session_cookie(settings), origins),
         "remembered": remembered,

@@ -10,7 +10,7 @@ from tradesense.cli.terminal import output
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tradesense.security.repository import User
+    from tradesense.security.repository.users import User
     from tradesense.security.service import Users
 
 Email = Annotated[str, Argument(help="The user's email address.")]

@@ -43,14 +43,15 @@ class Database:
     SQLite has one writer, so writers queue here, in the order in which they came, and a short one waits for one
     other at most; readers never wait (WAL).
 
-    `after_commit` hears of what was noted in a transaction (`outbox.record`) before `write` lets go of its caller.
+    `after_commit` hears of what was noted in a transaction (`outbox.record`) before `write` lets go of its caller; it
+    may be set later, as what keeps copies may need the database first.
     """
 
     def __init__(self, url: str | URL, *, pool_size: int = 5, after_commit: AfterCommit | None = None) -> None:
         self.url = database_url(url) if isinstance(url, str) else url
         self.origin = uuid7()
         """This instance, among all that write to the database."""
-        self._after_commit = after_commit
+        self.after_commit = after_commit
         if self.url.get_backend_name() == "sqlite":
             self._reader = sqlite_engine(self.url, "BEGIN", pool_size, "PRAGMA query_only = ON")
             self._writer = sqlite_engine(self.url, "BEGIN IMMEDIATE", 1, "PRAGMA cache_size = -16384")
@@ -89,9 +90,9 @@ class Database:
             await asyncio.wait([hearing])
 
     def _committed(self, notes: Notes, *, is_certain: bool) -> asyncio.Task[None] | None:
-        if self._after_commit is None or not notes.writes:
+        if self.after_commit is None or not notes.writes:
             return None
-        return self._after_commit(notes.writes, is_certain=is_certain)
+        return self.after_commit(notes.writes, is_certain=is_certain)
 
     async def close(self) -> None:
         """Close every connection."""

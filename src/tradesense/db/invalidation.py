@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 from typing import Final, Protocol
 from uuid import UUID
@@ -20,10 +20,19 @@ _LOG: Final = logging.getLogger(__name__)
 
 
 class Invalidator(Protocol):
-    """Whoever keeps copies of answers; each copy carries the tag of its user."""
+    """Whoever keeps copies of answers, each with the tag of its user, and of sessions.
+
+    What is asked is done on return, in all instances that share the copies; where it cannot be, this raises.
+    """
 
     async def invalidate_tags(self, *tags: str) -> object:
-        """Throw away what carries one of the tags. It is done on return; where it cannot be, this raises."""
+        """Throw away what carries one of the tags."""
+
+    async def forget_sessions(self, hashes: Collection[bytes]) -> object:
+        """Throw away the sessions of tokens that have these hashes."""
+
+    def forget_all_sessions(self) -> None:
+        """Throw away all sessions that this process alone has."""
 
 
 def user_tag(user_id: UUID) -> str:
@@ -36,21 +45,33 @@ def labels_tag(user_id: UUID) -> str:
     return f"labels:{user_id}"
 
 
+def profile_tag(user_id: UUID) -> str:
+    """The tag of copies of the user's own row, which every write of their data changes."""
+    return f"user:{user_id}:profile"
+
+
 def account_tag(account_id: UUID) -> str:
     """The tag that a copy has of each account in it, beside its user's: a write to all of them names the user alone."""
     return f"account:{account_id}"
 
 
 def tags_of(writes: Iterable[Write]) -> list[str]:
-    """The tags of all copies that these writes make worthless, each once."""
+    """The tags of all copies of answers that these writes make worthless, each once."""
     tags: dict[str, None] = {}
     for write in writes:
+        if write.touches is not Touches.TOKENS:
+            tags[profile_tag(write.user_id)] = None
         if write.touches is Touches.LEDGER:
             tags[user_tag(write.user_id)] = None
             tags |= dict.fromkeys(account_tag(each) for each in write.accounts or ())
         elif write.touches is Touches.LABELS:
             tags[labels_tag(write.user_id)] = None
     return list(tags)
+
+
+def ended_by(writes: Iterable[Write]) -> list[bytes]:
+    """The hashes of all tokens that these writes ended."""
+    return [each for write in writes for each in write.ended]
 
 
 class Invalidations:
@@ -71,11 +92,17 @@ class Invalidations:
         return self._tasks.start("invalidation", self._invalidate(writes, is_certain=is_certain), finish=True)
 
     async def _invalidate(self, writes: Sequence[Write], *, is_certain: bool) -> None:
-        tags = tags_of(writes)
+        tags, ended = tags_of(writes), ended_by(writes)
         try:
-            await self._invalidator.invalidate_tags(*tags)
+            try:
+                if ended:
+                    await self._invalidator.forget_sessions(ended)
+            finally:
+                if tags:
+                    await self._invalidator.invalidate_tags(*tags)
         except Exception as error:  # noqa: BLE001 - whatever it is, the outbox has it
-            _LOG.warning("invalidating %s failed and will be tried again: %r", ", ".join(tags), error)
+            what = [*tags, f"{len(ended)} sessions"]
+            _LOG.warning("invalidating %s failed and will be tried again: %r", ", ".join(what), error)
             return
         if is_certain:  # or a copy may be made between now and the commit
             self._settled += [write.id for write in writes]

@@ -1,9 +1,10 @@
 """The outbox: each write of a user's data leaves a row, in its own transaction; no copy of an answer outlives that.
 
+So does each end of a session's token, and no copy of the session outlives that.
 Who commits a write throws the copies away and marks its row done; where they die in between, the row tells the others.
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NewType
 from uuid import UUID
@@ -22,10 +23,12 @@ CHANNEL: Final = "tradesense_outbox"
 AT_ONCE: Final = 1000
 """Rows that are read at once, a few ms."""
 
+_OF_NO_DATA: Final = 0
+
 Position = NewType("Position", str)
 """Up to where somebody has read the outbox: PostgreSQL's snapshot of that moment, SQLite's highest id."""
 
-_COLUMNS: Final = (outbox.c.id, outbox.c.origin, outbox.c.user_id, outbox.c.accounts, outbox.c.touches)
+_COLUMNS: Final = (outbox.c.id, outbox.c.origin, outbox.c.user_id, outbox.c.accounts, outbox.c.touches, outbox.c.ended)
 _AFTER_SNAPSHOT: Final = """
     outbox.xid >= txid_snapshot_xmin(CAST(:position AS txid_snapshot))
     AND NOT txid_visible_in_snapshot(outbox.xid, CAST(:position AS txid_snapshot))
@@ -36,21 +39,33 @@ async def record(
     connection: WriteConnection, user: UUID, version: int, accounts: Collection[UUID] | None, touches: Touches
 ) -> None:
     """Note that this transaction makes a version of a user's data. `accounts` are those it concerns; None is all."""
-    notes: Notes = connection.info[NOTES]
-    row = {
-        "user_id": user,
-        "version": version,
-        "accounts": None if accounts is None else [str(each) for each in accounts],
-        "touches": touches,
-        "origin": notes.origin,
-        "created_at": instant(wall_ns() // 1000),
-    }
+    named = None if accounts is None else [str(each) for each in accounts]
+    about = {"user_id": user, "version": version, "accounts": named, "touches": touches}
+    id_, origin = await _add(connection, about)
+    _note(connection, Write(id_, origin, user, None if accounts is None else [*accounts], touches))
+
+
+async def record_ended(connection: WriteConnection, user: UUID, hashes: Collection[bytes]) -> None:
+    """Note that this transaction ends the session tokens of these hashes."""
+    named = [each.hex() for each in hashes]
+    about = {"user_id": user, "version": _OF_NO_DATA, "touches": Touches.TOKENS, "ended": named}
+    id_, origin = await _add(connection, about)
+    _note(connection, Write(id_, origin, user, [], Touches.TOKENS, [*hashes]))
+
+
+async def _add(connection: WriteConnection, about: Mapping[str, object]) -> tuple[int, UUID]:
+    origin = connection.info[NOTES].origin
+    row = {**about, "origin": origin, "created_at": instant(wall_ns() // 1000)}
     added = insert(outbox).values(row).returning(outbox.c.id)
     if _is_postgresql(connection):
-        told = func.pg_notify(CHANNEL, str(notes.origin))
+        told = func.pg_notify(CHANNEL, str(origin))
         added = added.values(xid=func.txid_current()).returning(told)
-    id_ = (await connection.execute(added)).scalar_one()
-    notes.writes.append(Write(id_, notes.origin, user, None if accounts is None else [*accounts], touches))
+    return (await connection.execute(added)).scalar_one(), origin
+
+
+def _note(connection: WriteConnection, write: Write) -> None:
+    notes: Notes = connection.info[NOTES]
+    notes.writes.append(write)
 
 
 async def undone(connection: ReadConnection, after: int = 0) -> list[Write]:
@@ -97,4 +112,5 @@ def _is_postgresql(connection: ReadConnection) -> bool:
 
 def _write(row: Any) -> Write:  # noqa: ANN401 - a row of _COLUMNS
     accounts = None if row.accounts is None else [UUID(each) for each in row.accounts]
-    return Write(row.id, row.origin, row.user_id, accounts, row.touches)
+    ended = [bytes.fromhex(each) for each in row.ended or ()]
+    return Write(row.id, row.origin, row.user_id, accounts, row.touches, ended)

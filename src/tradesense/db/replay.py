@@ -13,7 +13,7 @@ from sqlalchemy import select
 from keel.clock import Clock
 from tradesense.db import outbox
 from tradesense.db.engine import Database, ReadConnection
-from tradesense.db.invalidation import Invalidator, tags_of, user_tag
+from tradesense.db.invalidation import Invalidator, ended_by, profile_tag, tags_of, user_tag
 from tradesense.db.outbox import Position
 from tradesense.db.tables import users
 from tradesense.db.writes import Write
@@ -36,8 +36,9 @@ class OutboxReplay:
 
     Where one store has the copies of all instances (`is_shared`), whoever wrote has thrown them away for everybody,
     unless it died or failed: a write is applied here once it has been seen undone for longer than `OVERDUE`, and no
-    sooner, which would throw away copies made since. Where each instance has copies of its own, what the others write
-    is applied as soon as it is seen, and marked done by its writer alone, unless that is dead.
+    sooner, which would throw away copies made since. Tokens that have ended never come back, so what ended them is
+    applied as soon as it is seen. Where each instance has copies of its own, what the others write is applied as soon
+    as it is seen, and marked done by its writer alone, unless that is dead.
 
     Two instances that apply the same write do no harm.
     """
@@ -85,9 +86,13 @@ class OutboxReplay:
         async with self._database.read() as connection:  # one snapshot: the position is where all of this was read
             position = await outbox.position(connection)
             overdue = self._overdue(await outbox.undone(connection))
-            tags = dict.fromkeys(tags_of(overdue))
+            tags, ended = dict.fromkeys(tags_of(overdue)), ended_by(overdue)
             async for part in self._news(connection, now):
-                tags |= dict.fromkeys(part)
+                tags |= dict.fromkeys(tags_of(part))
+                ended += ended_by(part)
+            async for users_tags in self._everybodys(connection, now):
+                tags |= dict.fromkeys(users_tags)
+        await self._forget(ended)
         await self._invalidate(tags)
         await self._mark_done(overdue)
         self._position, self._looked_at = position, now
@@ -103,6 +108,7 @@ class OutboxReplay:
             self._position = await outbox.position(connection)
             found = await outbox.undone(connection)
         while found:
+            await self._forget(ended_by(found))
             await self._invalidate(tags_of(found))
             if self._is_shared:
                 await self._mark_done(found)
@@ -116,19 +122,32 @@ class OutboxReplay:
         return [write for write in undone if now - self._first_seen[write.id] >= self._patience(write).total_seconds()]
 
     def _patience(self, write: Write) -> timedelta:
+        if self._is_shared and write.ended:
+            return timedelta(0)
         return OVERDUE if self._is_shared or write.origin == self._database.origin else DEAD
 
-    async def _news(self, connection: ReadConnection, now: datetime) -> AsyncIterator[list[str]]:
-        """The tags of what others have written since the last look, in parts."""
-        if self._is_shared:
+    def _is_certain(self, now: datetime) -> bool:
+        return self._position is not None and now - self._looked_at <= UNCERTAIN
+
+    async def _news(self, connection: ReadConnection, now: datetime) -> AsyncIterator[list[Write]]:
+        """What others have written since the last look, in parts."""
+        if self._is_shared or self._position is None or not self._is_certain(now):
             return
-        if self._position is None or now - self._looked_at > UNCERTAIN:
-            everybody = await connection.stream_scalars(select(users.c.id))
-            async for ids in everybody.partitions(outbox.AT_ONCE):
-                yield [user_tag(each) for each in ids]
-        else:
-            async for writes in outbox.since(connection, self._position):
-                yield tags_of(write for write in writes if write.origin != self._database.origin)
+        async for writes in outbox.since(connection, self._position):
+            yield [write for write in writes if write.origin != self._database.origin]
+
+    async def _everybodys(self, connection: ReadConnection, now: datetime) -> AsyncIterator[list[str]]:
+        """The tags of all users, in parts, where it is not known what others have written."""
+        if self._is_shared or self._is_certain(now):
+            return
+        self._invalidator.forget_all_sessions()
+        everybody = await connection.stream_scalars(select(users.c.id))
+        async for ids in everybody.partitions(outbox.AT_ONCE):
+            yield [tag(each) for each in ids for tag in (user_tag, profile_tag)]
+
+    async def _forget(self, ended: Sequence[bytes]) -> None:
+        if ended:
+            await self._invalidator.forget_sessions(ended)
 
     async def _invalidate(self, tags: Iterable[str]) -> None:
         rest = iter(tags)

@@ -20,16 +20,22 @@ class Touches(StrEnum):
     """What trades are labelled with, their risk and rating: answers that go by it."""
     NOTES = "notes"
     """What is written down, and no figure is made of."""
+    TOKENS = "tokens"
+    """Tokens that have ended, and none of the data."""
 
 
 class Write(NamedTuple):
-    """A write of a user's data by an instance: its row in the outbox, and the accounts it concerned; None is all."""
+    """A write of a user's data by an instance: its row in the outbox, and the accounts it concerned; None is all.
+
+    `ended` are the hashes of tokens that it ended.
+    """
 
     id: int
     origin: UUID
     user_id: UUID
     accounts: Sequence[UUID] | None
     touches: Touches
+    ended: Sequence[bytes] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, StringConstraints
 from keel.sessions.contract import Session
 from tradesense.db.tables import Role
 from tradesense.http.types import Body, Currency, Edit, TimeZone, View
-from tradesense.security.repository import User
+from tradesense.security.repository.users import User
 
 Email = Annotated[
     str,

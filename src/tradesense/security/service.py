@@ -21,8 +21,8 @@ from tradesense.db.engine import Database
 from tradesense.db.tables import Role
 from tradesense.http.authentication import Principal, UserId
 from tradesense.http.versions import raise_data_version
-from tradesense.security import repository
-from tradesense.security.repository import User
+from tradesense.security.repository import users as repository
+from tradesense.security.repository.users import User
 
 T = TypeVar("T")
 

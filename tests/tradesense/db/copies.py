@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, Self
 from uuid import UUID
 
 from sqlalchemy import insert, select
@@ -16,7 +16,7 @@ from keel.ids import uuid7
 from tests.application import Hands
 from tradesense.db import outbox as rows
 from tradesense.db.engine import Database
-from tradesense.db.invalidation import Invalidations, user_tag
+from tradesense.db.invalidation import Invalidations, Invalidator, user_tag
 from tradesense.db.replay import OutboxReplay
 from tradesense.db.tables import outbox, users
 from tradesense.http.authentication import UserId
@@ -43,11 +43,33 @@ class Copies:
 
     told: list[str] = field(default_factory=list)
     before: Callable[[], Awaitable[object]] | None = None
+    ended: list[bytes] = field(default_factory=list)
+    forgot_all: int = 0
+    inner: Invalidator | None = None
+
+    def __call__(self, copies: Invalidator) -> Self:
+        """Be told in place of real copies, which are told in turn."""
+        self.inner = copies
+        return self
 
     async def invalidate_tags(self, *tags: str) -> None:
         if self.before is not None:
             await self.before()
-        self.told += tags
+        if self.inner is not None:
+            await self.inner.invalidate_tags(*tags)
+        self.told += [tag for tag in tags if not tag.endswith(":profile")]
+
+    async def forget_sessions(self, hashes: Collection[bytes]) -> None:
+        if self.before is not None:
+            await self.before()
+        if self.inner is not None:
+            await self.inner.forget_sessions(hashes)
+        self.ended += hashes
+
+    def forget_all_sessions(self) -> None:
+        self.forgot_all += 1
+        if self.inner is not None:
+            self.inner.forget_all_sessions()
 
     async def hears(self, *tags: str) -> None:
         """Wait until it was told of all these."""

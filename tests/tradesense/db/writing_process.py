@@ -6,6 +6,7 @@ worthless when that is committed.
 
 import asyncio
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from tradesense.db.invalidation import user_tag
@@ -23,14 +24,21 @@ class Stuck:
     """Never done with anything."""
 
     async def invalidate_tags(self, *tags: str) -> None:
-        tell(*tags)
+        tell(*(tag for tag in tags if not tag.endswith(":profile")))
         await asyncio.Event().wait()
+
+    async def forget_sessions(self, hashes: Collection[bytes]) -> None:
+        tell(*(each.hex() for each in hashes))
+        await asyncio.Event().wait()
+
+    def forget_all_sessions(self) -> None:
+        """There are none."""
 
 
 async def write(url: str, folder: Path) -> None:
     settings = Settings.load({}, database_url=url, data_dir=folder)
     passwords = Passwords(time_cost=1, memory_kib=8)
-    async with opened(settings, passwords=passwords, invalidator=Stuck(), runs_imports=False) as state:
+    async with opened(settings, passwords=passwords, around=lambda _copies: Stuck(), runs_imports=False) as state:
         user = await state["users"].create("killed@example.org", "correct horse battery staple")
         tell(user_tag(user.id))
         await state["accounts"].add(user.id, {"name": "Main", "currency": "USD"})

@@ -1,0 +1,21 @@
+"""The outbox tells which tokens of sessions have ended, too."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from tradesense.db import types
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Apply."""
+    op.add_column("outbox", sa.Column("ended", types.Document(), nullable=True))
+
+
+def downgrade() -> None:
+    """Take back."""
+    op.drop_column("outbox", "ended")

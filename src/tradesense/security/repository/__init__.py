@@ -1,0 +1,1 @@
+"""What security keeps in SQL: users, their sessions, and the audit trail."""
