@@ -100,7 +100,10 @@ class People:
 
 
 class Clients:
-    """The clients of all people: each sends its token, and the version that its last write was answered with."""
+    """The clients of all people: each sends its token, and with the read that follows a write the version it made.
+
+    That read is to show what was written, whichever instance answers. Later ones need not say so.
+    """
 
     def __init__(self, people: People) -> None:
         self._tokens = [each.token for each in people.everybody]
@@ -120,5 +123,5 @@ class Clients:
         if request.body:
             lines += ["Content-Type: application/json", f"Content-Length: {len(request.body)}"]
         elif request.person in self._versions:
-            lines.append(f"X-Data-Version: {self._versions[request.person]}")
+            lines.append(f"X-Data-Version: {self._versions.pop(request.person)}")
         return "\r\n".join([*lines, "", ""]).encode() + request.body
