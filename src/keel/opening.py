@@ -14,6 +14,10 @@ from keel.cache.memory import MemoryTier
 from keel.cache.redis import RedisTier
 from keel.cache.standing import Standing
 from keel.cache.tiers import Tiers
+from keel.events.contract import Events
+from keel.events.hub import Hub
+from keel.events.memory import MemoryBroker
+from keel.events.redis import RedisBroker
 from keel.locks.contract import Locks
 from keel.locks.leases import LeaseLocks
 from keel.locks.memory import MemoryLockStore
@@ -48,6 +52,7 @@ class Keel:
 
     namespace: str
     cache: HybridCache
+    events: Events
     locks: Locks
     limits: RateLimits
     sessions: Sessions
@@ -81,10 +86,11 @@ class Keel:
             if where.cache_url not in {None, where.url}:
                 cache_redis = await _connected(stack, where, where.cache_url)
             cache = _cache(stack, cache_redis, namespace, tasks, cache_bytes, alone=alone)
+            events = _events(stack, redis, namespace, tasks)
             locks = _locks(stack, redis, namespace, tasks)
             limits = await stack.enter_async_context(rate_limits(redis, namespace, tasks))
             signed_in = stack.enter_context(sessions(redis, namespace, tasks, session_options or SessionOptions()))
-            keel = cls(namespace, cache, locks, limits, signed_in, tasks, redis)
+            keel = cls(namespace, cache, events, locks, limits, signed_in, tasks, redis)
             stack.enter_context(current.listed(keel))
             yield keel
 
@@ -100,6 +106,12 @@ async def _connected(stack: AsyncExitStack, where: Servers, url: str | None) -> 
         return None
     connecting = connect(url, max_connections=where.max_connections, timeout=where.connect_timeout)
     return await stack.enter_async_context(connecting)
+
+
+def _events(stack: AsyncExitStack, redis: Redis | None, namespace: str, tasks: Tasks) -> Events:
+    events = Hub(MemoryBroker() if redis is None else RedisBroker(redis, namespace), tasks)
+    stack.push_async_callback(events.close)
+    return events
 
 
 def _locks(stack: AsyncExitStack, redis: Redis | None, namespace: str, tasks: Tasks) -> Locks:
