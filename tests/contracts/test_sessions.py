@@ -1,5 +1,6 @@
 """What `keel.sessions.contract` promises, over every implementation: in memory, on a server, in SQL, in both."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, nullcontext
 from datetime import UTC, datetime, timedelta
@@ -8,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from keel import session_store
 from keel.sessions.contract import Lifetimes, Session, SessionExpired, SessionUnknown, token_hash
 from keel.sessions.store import Sessions
 from tests.application import Hands
@@ -42,9 +44,13 @@ def places(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str
 async def start(places: tuple[str | None, str | None], clock: Hands, redis_namespace: str) -> AsyncIterator[Start]:
     """Open sessions, as one of the processes that share what they are kept in."""
     async with AsyncExitStack() as stack:
+        alone: list[House] = []
 
         async def start() -> House:
-            return await stack.enter_async_context(opened(*places, redis_namespace, clock, LIFETIMES))
+            if alone and places == (None, None):
+                return alone[0]  # who shares nothing is one process
+            alone.append(await stack.enter_async_context(opened(*places, redis_namespace, clock, LIFETIMES)))
+            return alone[-1]
 
         yield start
 
@@ -215,3 +221,135 @@ async def test_a_user_with_too_many_sessions_loses_the_least_used(store: Session
     assert len(await ids(store, user)) == LIFETIMES.per_user
     with pytest.raises(SessionExpired):
         await store.get(tokens[1])
+
+
+# What many do at once
+
+
+async def test_of_many_rotations_of_one_token_one_succeeds_and_the_session_stays_one(start: Start, user: UUID) -> None:
+    here, there = await start(), await start()
+    old = await here.sessions.create_session(user, {})
+    rotating = [house.sessions.rotate(old) for _ in range(8) for house in (here, there)]
+    done = await asyncio.gather(*rotating, return_exceptions=True)
+    (new,) = (each for each in done if isinstance(each, str))
+    assert all(isinstance(each, SessionUnknown) for each in done if each != new)
+    assert await ids(here.sessions, user) == [(await there.sessions.get(new)).id]
+    await refused(here, old, SessionUnknown)
+    await refused(there, old, SessionUnknown)
+
+
+async def test_use_never_brings_back_what_is_ended_at_the_same_time(start: Start, user: UUID, clock: Hands) -> None:
+    here, there = await start(), await start()
+    for _ in range(10):
+        token = await here.sessions.create_session(user, {})
+        session = await there.sessions.touch(token)
+        clock.forward(LIFETIMES.touch)
+        uses = [house.sessions.touch(token) for _ in range(5) for house in (here, there)]
+        *_, ended = await asyncio.gather(*uses, here.sessions.revoke(user, session.id), return_exceptions=True)
+        assert ended is True
+        for house in (here, there):
+            await refused(house, token)
+        assert session.id not in await ids(there.sessions, user)
+
+
+async def test_of_many_logins_at_once_no_more_are_left_than_a_user_may_have(start: Start, user: UUID) -> None:
+    here, there = await start(), await start()
+    logins = [house.sessions.create_session(user, {}) for _ in range(6) for house in (here, there)]
+    tokens = await asyncio.gather(*logins)
+    left = await ids(here.sessions, user)
+    assert len(left) == LIFETIMES.per_user
+    await there.replayed()
+    found = await asyncio.gather(*(there.sessions.get(token) for token in tokens), return_exceptions=True)
+    assert {each.id for each in found if isinstance(each, Session)} == {*left}
+
+
+async def test_many_uses_at_once_are_noted_once(start: Start, user: UUID, clock: Hands) -> None:
+    here, there = await start(), await start()
+    token = await here.sessions.create_session(user, {})
+    clock.forward(LIFETIMES.check)
+    seen = await asyncio.gather(*(house.sessions.touch(token) for _ in range(20) for house in (here, there)))
+    assert {session.id for session in seen} == {seen[0].id}
+    assert (await here.sessions.touch(token)).last_seen_at == clock.now()
+    assert (await there.sessions.touch(token)).last_seen_at == clock.now()
+
+
+# Processes
+
+
+async def test_what_one_process_begins_all_know(start: Start, user: UUID) -> None:
+    here, there = await start(), await start()
+    token = await here.sessions.create_session(user, {"ip": "203.0.113.7"})
+    assert await there.sessions.get(token) == await here.sessions.get(token)
+    assert await there.sessions.get_user_sessions(user) == [await here.sessions.get(token)]
+
+
+async def test_what_one_process_ends_all_refuse(start: Start, user: UUID) -> None:
+    here, there = await start(), await start()
+    tokens = [await here.sessions.create_session(user, {}) for _ in range(3)]
+    for token in tokens:
+        await there.sessions.touch(token)
+    kept = await there.sessions.get(tokens[0])
+    assert await there.sessions.revoke_others(user, kept.id) == 2
+    for token in tokens[1:]:
+        await refused(there, token, at_once=True)
+        await refused(here, token)
+    await here.sessions.get(tokens[0])
+    assert await here.sessions.invalidate_user_sessions(user) == 1
+    await refused(here, tokens[0], at_once=True)
+    await refused(there, tokens[0])
+
+
+async def test_whoever_holds_a_connection_open_is_told_when_its_session_ends(start: Start, user: UUID) -> None:
+    here, there = await start(), await start()
+    token, other = [await here.sessions.create_session(user, {}) for _ in range(2)]
+    session = await there.sessions.touch(token)
+    told, of_other = asyncio.Event(), asyncio.Event()
+    there.sessions.watch(token, told.set)
+    stop = there.sessions.watch(token, of_other.set)
+    stop()
+    stop()
+    there.sessions.watch(other, of_other.set)
+    await here.sessions.revoke(user, session.id)
+    await there.replayed()
+    await asyncio.wait_for(told.wait(), 10)
+    assert not of_other.is_set()
+
+
+@pytest.mark.parametrize("guess", ["", "x" * 43, "\ud800", "id", "hash"])
+async def test_what_is_no_token_is_never_adopted(start: Start, user: UUID, guess: str) -> None:
+    here, there = await start(), await start()
+    token = await here.sessions.create_session(user, {})
+    session = await there.sessions.touch(token)
+    guess = {"id": session.id, "hash": token_hash(token).hex()}.get(guess, guess)
+    for house in (here, there):
+        for ask in (house.sessions.get, house.sessions.touch, house.sessions.rotate):
+            with pytest.raises(SessionUnknown):
+                await ask(guess)
+    assert await ids(here.sessions, user) == [session.id]
+
+
+async def test_the_running_sessions_go_by_one_name(house: House, user: UUID) -> None:
+    with house.keel.running():
+        token = await session_store.create_session(user, {"ip": "203.0.113.7"})
+        session = await session_store.get(token)
+        assert await session_store.touch(token) == session
+        token = await session_store.rotate(token)
+        stop = session_store.watch(token, lambda: None)
+        stop()
+        assert await session_store.get_user_sessions(user) == [session]
+        assert await session_store.revoke_others(user, session.id) == 0
+        assert not await session_store.revoke(await house.user(), session.id)
+        assert await session_store.invalidate_user_sessions(user) == 1
+
+
+async def refused(house: House, token: str, kind: type[Exception] = SessionExpired, *, at_once: bool = False) -> None:
+    """The token is refused: at once, or as soon as the process has heard."""
+    await house.replayed()
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await house.sessions.get(token)
+            except kind:
+                return
+            assert not at_once
+            await asyncio.sleep(0.001)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -13,8 +13,8 @@ from keel.ids import uuid7
 from keel.opening import Keel
 from keel.sessions.assembly import SessionOptions
 from keel.sessions.contract import Lifetimes
+from keel.sessions.memory import MemorySessions
 from keel.sessions.store import Sessions
-from tests.application import Hands
 from tests.tradesense.db.copies import until
 from tradesense.db.engine import Database
 from tradesense.db.invalidation import Invalidations
@@ -28,13 +28,12 @@ GRACE = timedelta(seconds=5)
 
 @dataclass
 class House:
-    """One process. `reads` counts what its durable store in SQL was asked."""
+    """One process."""
 
     keel: Keel
     namespace: str
     database: Database | None = None
     replay: OutboxReplay | None = None
-    asked: list[str] = field(default_factory=list)
 
     @property
     def sessions(self) -> Sessions:
@@ -51,20 +50,24 @@ class House:
         return user
 
     async def everything(self) -> list[bytes]:
-        """All that is written anywhere."""
-        found = []
+        """All that is written of sessions, anywhere."""
+        found: list[bytes] = []
         if self.database is not None:
             async with self.database.read() as connection:
                 rows = (await connection.exec_driver_sql("SELECT * FROM sessions")).all()
             found += [each if isinstance(each, bytes) else str(each).encode() for row in rows for each in row]
         if self.keel.redis is not None:
-            keys = await self.keel.redis.call("KEYS", f"{self.namespace}:*:s:*")
-            assert isinstance(keys, list)
-            found += [each for each in keys if isinstance(each, bytes)]
-            found += [each for each in await self.keel.redis.read_many([*found[-len(keys) :]]) if each] if keys else []
-        if self.keel.redis is None and self.database is None:
-            found += [repr(vars(self.sessions._store)).encode(), *self.sessions._store._sessions]  # type: ignore[attr-defined]
+            keys = await self.keel.redis.call("KEYS", f"{self.namespace}:ses:s:*")
+            names = [each for each in keys if isinstance(each, bytes)] if isinstance(keys, list) else []
+            found += [*names, *(each for each in await self.keel.redis.read_many(names) if each)]
+        if isinstance(self.sessions._store, MemorySessions):
+            found += [*self.sessions._store._sessions, repr(self.sessions._store._sessions).encode()]
         return found
+
+    async def replayed(self) -> None:
+        """What it would do within a second, and at once where PostgreSQL tells it: follow the outbox."""
+        if self.replay is not None:
+            await self.replay.look()
 
     async def is_live(self) -> None:
         """Wait until copies in memory are used."""
@@ -76,31 +79,27 @@ async def opened(
     database_url: str | None,
     redis_url: str | None,
     namespace: str,
-    clock: Clock | None = None,
+    clock: Clock,
     lifetimes: Lifetimes | None = None,
-    *,
-    wait: bool = True,
 ) -> AsyncIterator[House]:
     """One process, as `tradesense.wiring` puts it together; without a database, keel alone."""
-    clock, lifetimes = clock or Hands(), lifetimes or Lifetimes()
+    lifetimes = lifetimes or Lifetimes()
     if database_url is None:
         async with Keel.open(redis_url, namespace, session_options=SessionOptions(None, lifetimes, clock)) as keel:
             house = House(keel, namespace)
-            if wait:
-                await house.is_live()
+            await house.is_live()
             yield house
         return
     database = Database(database_url)
-    asked: list[str] = []
     durable = SqlSessions(database, clock, lifetimes)
     async with Keel.open(redis_url, namespace, session_options=SessionOptions(durable, lifetimes, clock)) as keel:
         copies = Copies(keel.cache, keel.sessions)
         database.after_commit = invalidations = Invalidations(copies, clock)
         replay = OutboxReplay(database, clock, copies, is_shared=redis_url is not None)
-        house = House(keel, namespace, database, replay, asked)
-        if wait:
-            await house.is_live()
+        await replay.catch_up()
+        house = House(keel, namespace, database, replay)
         try:
+            await house.is_live()
             yield house
         finally:
             await invalidations.close(database, GRACE)

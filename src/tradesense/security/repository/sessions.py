@@ -13,7 +13,7 @@ from keel.ids import uuid7
 from keel.sessions.contract import Kept, Lifetimes, Session, SessionExpired, SessionUnknown, Subject
 from tradesense.db import outbox
 from tradesense.db.engine import Database, WriteConnection
-from tradesense.db.tables import sessions
+from tradesense.db.tables import sessions, users
 
 _KNOWN: Final = ("ip", "user_agent")
 
@@ -51,6 +51,8 @@ class SqlSessions:
         return kept
 
     async def _make_room(self, connection: WriteConnection, user: UUID, now: datetime) -> None:
+        # Who begins a session has the user to themselves, or two that begin at once would not count each other.
+        await connection.execute(select(users.c.id).where(users.c.id == user).with_for_update(key_share=True))
         newest = (
             select(sessions.c.id)
             .where(_alive(now), sessions.c.user_id == user)
