@@ -152,14 +152,15 @@ def given(limits: Given) -> Limits:
         return (parse(limits),)
     if isinstance(limits, Limit):
         return (limits,)
-    return _distinct(tuple(parse(each) if isinstance(each, str) else each for each in limits))
+    return _read(tuple(limits))
 
 
 @lru_cache(maxsize=4096)
-def _distinct(limits: Limits) -> Limits:
-    if len({limit.key for limit in limits}) != len(limits):
+def _read(limits: tuple[Limit | str, ...]) -> Limits:
+    read = tuple(parse(each) if isinstance(each, str) else each for each in limits)
+    if len({limit.key for limit in read}) != len(read):
         raise ValueError("two limits of one check must differ in name or period")
-    return limits
+    return read
 
 
 def raise_refusal(decisions: Decisions) -> None:

@@ -3,20 +3,32 @@
 import secrets
 from collections.abc import Sequence
 from functools import lru_cache
+from struct import Struct
 from typing import Final
 
 from keel.ratelimit.calendars import NOWHERE, Window, window
 from keel.ratelimit.contract import METERS, Algorithm, Decision, Limit, Limits, Source, Verdict
-from keel.redis.contract import Argument, Redis, Reply, Script
+from keel.redis.contract import Redis, Reply, Script
 from keel.redis.tags import hash_tag
 
 _PACKAGE: Final = "keel.ratelimit"
-_HEAD: Final = 3
-_EACH: Final = 4
+_HEAD: Final = Struct("<bdd")
+"""Of what `take.lua` is told: whether to take, cost, extra. Of what it answers: status, now, extra."""
+_TERMS: Final = Struct("<bbdddd")
+_TOLD: Final = Struct("<dddd")
+_MANY: Final = Struct("<d")
+_GIVEN: Final = Struct("<bddd")
 _ELSEWHERE: Final = -1
 _MOST_TURNS: Final = 5
 PLANS: Final = 4096
 """Combinations of limits that are kept worked out."""
+_KINDS: Final = {
+    Algorithm.GCRA: 1,
+    Algorithm.TOKEN_BUCKET: 1,
+    Algorithm.SLIDING_WINDOW: 2,
+    Algorithm.FIXED_WINDOW: 3,
+    Algorithm.CONCURRENCY: 4,
+}
 
 
 class Scripts:
@@ -29,13 +41,14 @@ class Scripts:
 class Plan:
     """What is sent for limits that are checked together; nothing of it depends on the subject."""
 
-    __slots__ = ("arguments", "dated", "leases", "suffixes")
+    __slots__ = ("holds", "is_dated", "places", "suffixes", "terms")
 
     def __init__(self, limits: Limits) -> None:
         self.suffixes = tuple(f":{limit.key}" for limit in limits)
-        self.arguments: tuple[Argument, ...] = tuple(part for limit in limits for part in arguments(limit))
-        self.dated = any(limit.unit is not None for limit in limits)
-        self.leases = any(limit.is_held for limit in limits)
+        self.terms = b"".join(_terms(limit) for limit in limits)
+        self.places = tuple((limit, limit.is_held) for limit in limits)
+        self.is_dated = any(limit.unit is not None for limit in limits)
+        self.holds = any(limit.is_held for limit in limits)
 
 
 _plan = lru_cache(maxsize=PLANS)(Plan)
@@ -51,23 +64,22 @@ class RedisCounters:
 
     async def take(self, subject: str, limits: Limits, cost: int, extra: int = 0) -> Decision:
         """Charge in one round trip; in one more where a window of the calendar is not known here yet."""
-        return await self._decide("take", subject, limits, cost, extra)
+        return await self._decide(subject, limits, cost, extra, take=True)
 
     async def peek(self, subject: str, limits: Limits, cost: int) -> Decision:
         """Look in one round trip."""
-        return await self._decide("peek", subject, limits, cost, 0)
+        return await self._decide(subject, limits, cost, 0, take=False)
 
     async def give_back(self, decision: Decision, cost: int) -> None:
         """Take back in one round trip."""
         charged = [each for each in decision.verdicts if each.charged]
         if not charged:
             return
-        rest: list[Argument] = [cost, decision.token]
-        for each in charged:
-            kind, _, *numbers = arguments(each.limit)
-            rest += [kind, each.mark, *numbers]
+        terms = _MANY.pack(cost) + b"".join(
+            _GIVEN.pack(_KINDS[each.limit.algorithm], each.mark, each.limit.step, each.limit.leak) for each in charged
+        )
         places = self._places(decision.subject, tuple(f":{each.limit.key}" for each in charged))
-        await self._redis.run(Scripts.give_back, places, rest)
+        await self._redis.run(Scripts.give_back, places, (terms, decision.token))
 
     async def reset(self, subject: str, limits: Sequence[Limit]) -> None:
         """Delete in one round trip."""
@@ -79,30 +91,26 @@ class RedisCounters:
         beginning = self._prefix + hash_tag(subject)
         return [beginning + suffix for suffix in suffixes]
 
-    async def _decide(self, mode: str, subject: str, limits: Limits, cost: int, extra: int) -> Decision:
+    async def _decide(self, subject: str, limits: Limits, cost: int, extra: int, *, take: bool) -> Decision:
         plan = _plan(limits)
-        token = secrets.token_hex(8) if plan.leases else ""
-        places = self._places(subject, plan.suffixes)
+        token = secrets.token_hex(8) if plan.holds else ""
+        places, head = self._places(subject, plan.suffixes), _HEAD.pack(take, cost, extra)
         for _ in range(_MOST_TURNS):
-            known = self._dated(limits) if plan.dated else plan.arguments
-            reply = await self._redis.run(Scripts.take, places, (mode, cost, extra, token, *known))
-            if not isinstance(reply, list):
-                break
-            if reply[0] != _ELSEWHERE:
-                return _decision(subject, limits, cost, token, reply, taken=mode == "take")
-            self._turn(limits, reply)
-        raise TypeError("the server answered something else than a decision")
+            terms = self._dated(limits) if plan.is_dated else plan.terms
+            reply = _packed(await self._redis.run(Scripts.take, places, (head + terms, token)))
+            status, now, granted = _HEAD.unpack_from(reply)
+            if status != _ELSEWHERE:
+                verdicts = _verdicts(plan, reply, cost, cost + int(granted), taken=take and status == 1)
+                held = token if take and status == 1 else ""
+                return Decision(subject, verdicts, status == 1, cost, int(now), Source.SHARED, held, int(granted))
+            self._turn(limits, int(now))
+        raise TypeError("the server's clock is in no window of the calendar")
 
-    def _dated(self, limits: Limits) -> list[Argument]:
-        return [
-            part
-            for limit in limits
-            for part in arguments(limit, self._windows.get((limit.unit or "", limit.zone), NOWHERE))
-        ]
+    def _dated(self, limits: Limits) -> bytes:
+        return b"".join(_terms(limit, self._windows.get((limit.unit or "", limit.zone), NOWHERE)) for limit in limits)
 
-    def _turn(self, limits: Limits, reply: list[Reply]) -> None:
+    def _turn(self, limits: Limits, now_us: int) -> None:
         """The calendar's windows, as they are at the server's time."""
-        (now_us,) = _numbers(reply[1:2])
         if len(self._windows) > PLANS:
             self._windows.clear()
         for limit in limits:
@@ -110,37 +118,33 @@ class RedisCounters:
                 self._windows[limit.unit, limit.zone] = window(limit.unit, limit.zone, now_us)
 
 
-def arguments(limit: Limit, dates: Window = NOWHERE) -> tuple[Argument, ...]:
+def _terms(limit: Limit, dates: Window = NOWHERE) -> bytes:
     """What `take.lua` is told of a limit."""
-    shadow = int(limit.shadow)
+    kind, shadow = _KINDS[limit.algorithm], limit.shadow
     if limit.algorithm in METERS:
-        return "m", shadow, limit.capacity * limit.step, limit.step, limit.leak, 0
+        return _TERMS.pack(kind, shadow, limit.capacity * limit.step, limit.step, limit.leak, 0)
     if limit.algorithm is Algorithm.SLIDING_WINDOW:
-        return "s", shadow, limit.count, limit.period_us // limit.tick_us, 0, limit.tick_us
+        return _TERMS.pack(kind, shadow, limit.count, limit.period_us // limit.tick_us, 0, limit.tick_us)
     if limit.is_held:
-        return "c", shadow, limit.count, limit.period_us, 0, 0
-    return "f", shadow, limit.count, 0 if limit.unit else limit.period_us, *dates
+        return _TERMS.pack(kind, shadow, limit.count, limit.period_us, 0, 0)
+    return _TERMS.pack(kind, shadow, limit.count, 0 if limit.unit else limit.period_us, *dates)
 
 
-def _decision(subject: str, limits: Limits, cost: int, token: str, reply: list[Reply], *, taken: bool) -> Decision:
-    status, now_us, extra, *told = _numbers(reply)
-    allowed, verdicts = status == 1, []
-    taken = taken and allowed
-    at = 0
-    for limit in limits:
-        room, wait_us, reset_us, mark = told[at : at + _EACH]
-        at += _EACH
-        one = limit.is_held
-        fits = room >= (1 if one else cost)
+def _verdicts(plan: Plan, reply: bytes, cost: int, charge: int, *, taken: bool) -> tuple[Verdict, ...]:
+    verdicts, at = [], _HEAD.size
+    for limit, is_held in plan.places:
+        room, wait_us, reset_us, mark = _TOLD.unpack_from(reply, at)
+        at += _TOLD.size
+        fits = room >= (1 if is_held else cost)
         charged = taken and fits
         if charged:
-            room -= 1 if one else cost + extra
-        verdicts.append(Verdict(limit, fits, max(0, room), wait_us, reset_us, mark, charged))
-    return Decision(subject, tuple(verdicts), allowed, cost, now_us, Source.SHARED, token if taken else "", extra)
+            room -= 1 if is_held else charge
+        left = int(room) if room > 0 else 0
+        verdicts.append(Verdict(limit, fits, left, int(wait_us), int(reset_us), int(mark), charged))
+    return tuple(verdicts)
 
 
-def _numbers(reply: list[Reply]) -> list[int]:
-    numbers = [each for each in reply if type(each) is int]
-    if len(numbers) != len(reply):
-        raise TypeError("the server answered something else than numbers")
-    return numbers
+def _packed(reply: Reply) -> bytes:
+    if not isinstance(reply, bytes):
+        raise TypeError("the server answered something else than a decision")
+    return reply

@@ -7,6 +7,7 @@ process, and any window of time W admits at most what the limits admit in W + 1 
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from math import inf
 from typing import Final
 
@@ -61,7 +62,7 @@ class Shortcuts:
         place, now = (subject, limits), time.monotonic()
         if (denied := self._denied(place, cost, now)) is not None:
             return denied
-        if not all(limit.leased and not limit.shadow for limit in limits):
+        if not _may_be_leased(limits):
             decision = await self._counters.take(subject, limits, cost)
         elif (spent := self._spent(place, cost, now)) is not None:
             return spent
@@ -192,6 +193,11 @@ class Shortcuts:
         await asyncio.gather(
             *(self._counters.give_back(stock.decision, stock.left) for stock in stocks if stock.decision is not None)
         )
+
+
+@lru_cache(maxsize=4096)
+def _may_be_leased(limits: Limits) -> bool:
+    return all(limit.leased and not limit.shadow for limit in limits)
 
 
 def _batch(limits: Limits) -> int:

@@ -1,145 +1,135 @@
 -- Charge all limits of one subject, or none. The arithmetic of algorithms.py, by this server's clock in whole µs.
 -- KEYS: the state of each limit.
--- ARGV: 'take' or 'peek', cost, most permits beyond it, lease id; then six for each limit:
---   'm' meter:       shadow, capacity in units, units per request, units that leak each µs, 0
---   's' sliding:     shadow, count, period in ticks, ticks passed on, µs per tick      (the third is not used)
---   'f' fixed:       shadow, count, period (0: a window of the calendar), its start, its end
---   'c' concurrency: shadow, count, lease in µs, 0, 0
--- Returns {status, now, extra, and for each limit: room before, µs to wait, µs to the reset, mark}; of status, 1 is
--- charged, 0 refused, -1 that this is not the window of the calendar that the caller thinks it is (nothing was done).
+-- ARGV: terms, lease id. Terms, states and reply are packed, which costs a tenth of reading and writing digits.
+-- Terms: take (1) or peek (0), cost, most permits beyond it; then for each limit its kind, whether it is a shadow, and
+--   1 meter:       capacity in units, units per request, units that leak each µs, 0
+--   2 sliding:     count, period in ticks, 0, µs per tick
+--   3 fixed:       count, period (0: a window of the calendar), its start, its end
+--   4 concurrency: count, lease in µs, 0, 0
+-- Reply: status, now, extra, and for each limit: room before, µs to wait, µs to the reset, mark. Status is 1 for charged, 0
+-- for refused, -1 where this is not the window of the calendar that the caller thinks it is (then nothing was done).
 local floor, ceil, max, min = math.floor, math.ceil, math.max, math.min
-local call, match, text = redis.call, string.match, string.format
+local call, pack, read = redis.call, struct.pack, struct.unpack
 local clock = call('TIME')
 local now = clock[1] * 1000000 + clock[2]
-local cost = tonumber(ARGV[2])
+local terms, count = ARGV[1], #KEYS
+local taking, cost, most, at = read('<bdd', terms)
 local limits, allowed, least = {}, true, nil
 
-for i = 1, #KEYS do
-  local at = i * 6 - 1
-  local kind, a, b, c = ARGV[at], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
-  local one = {kind = kind, a = a, b = b, c = c, d = tonumber(ARGV[at + 5]), wait = 0, mark = 0}
-  if kind == 'c' then
-    if ARGV[1] == 'take' then
-      call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now)
+for i = 1, count do
+  local kind, shadow, a, b, c, d
+  kind, shadow, a, b, c, d, at = read('<bbdddd', terms, at)
+  local key, needed, level, room, mark, previous, elapsed = KEYS[i], cost, 0, 0, 0, 0, 0
+  if kind == 1 then
+    local state = call('GET', key)
+    if state then
+      local stamp
+      level, stamp = read('<dd', state)
+      level = max(0, level - max(0, now - stamp) * c)
     end
-    one.level = call('ZCOUNT', KEYS[i], text('(%.0f', now), '+inf')
-    one.room, one.cost = a - one.level, 1
+    room = floor((a - level) / b)
+  elseif kind == 2 then
+    local state, ticks = call('GET', key), floor(now / d)
+    elapsed = ticks % b
+    mark = (ticks - elapsed) / b
+    if state then
+      local window, counted, before = read('<ddd', state)
+      if window >= mark then
+        if window > mark then
+          mark, elapsed = window, 0
+        end
+        level, previous = counted, before
+      elseif window == mark - 1 then
+        previous = counted
+      end
+    end
+    room = floor((a * b - level * b - previous * (b - elapsed)) / b)
+  elseif kind == 3 then
+    local state = call('GET', key)
+    if state then
+      level, mark = read('<dd', state)
+    end
+    if mark <= now then
+      level, mark = 0, now - now % b + b
+      if b == 0 then
+        mark = d
+        if now < c or now >= d then
+          return pack('<bdd', -1, now, 0)
+        end
+      end
+    end
+    room = a - level
   else
-    local state = call('GET', KEYS[i])
-    one.cost = cost
-    if kind == 'm' then
-      local level, stamp = 0, now
-      if state then
-        level, stamp = match(state, '^(%d+) (%d+)')
-        level = max(0, level - max(0, now - stamp) * c)
-      end
-      one.level, one.room = level, floor((a - level) / b)
-    elseif kind == 's' then
-      local ticks = floor(now / one.d)
-      local elapsed = ticks % b
-      local index, current, previous = (ticks - elapsed) / b, 0, 0
-      if state then
-        local window, counted, before = match(state, '^(%d+) (%d+) (%d+)')
-        window = tonumber(window)
-        if window >= index then
-          if window > index then
-            index, elapsed = window, 0
-          end
-          current, previous = tonumber(counted), tonumber(before)
-        elseif window == index - 1 then
-          previous = tonumber(counted)
-        end
-      end
-      one.level, one.mark, one.previous, one.elapsed = current, index, previous, elapsed
-      one.room = floor((a * b - current * b - previous * (b - elapsed)) / b)
-    else
-      local level, ends = 0, 0
-      if state then
-        level, ends = match(state, '^(%d+) (%d+)')
-        level, ends = tonumber(level), tonumber(ends)
-      end
-      if ends <= now then
-        level, ends = 0, now - now % b + b
-        if b == 0 then
-          ends = one.d
-          if now < c or now >= ends then
-            return {-1, now}
-          end
-        end
-      end
-      one.level, one.mark, one.room = level, ends, a - level
+    if taking == 1 then
+      call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.0f', now))
     end
+    level = call('ZCOUNT', key, string.format('(%.0f', now), '+inf')
+    room, needed = a - level, 1
   end
-  one.fits = one.room >= one.cost
-  if one.fits then
-    least = min(least or one.room, one.room)
-  elseif ARGV[at + 1] == '0' then
+  local fits = room >= needed
+  if fits then
+    least = least and min(least, room) or room
+  elseif shadow == 0 then
     allowed = false
   end
-  limits[i] = one
+  limits[i] = {kind, a, b, c, d, level, room, fits, mark, previous, elapsed}
 end
 
 local extra = 0
-local take = allowed and ARGV[1] == 'take'
-if take and least then
-  extra = max(0, min(tonumber(ARGV[3]), floor((least - cost) / 4)))
+local take = allowed and taking == 1
+if take and most > 0 and least then
+  extra = max(0, min(most, floor((least - cost) / 4)))
 end
-local reply = {allowed and 1 or 0, now, extra}
-for i = 1, #KEYS do
-  local one, key = limits[i], KEYS[i]
-  local kind, a, b, level = one.kind, one.a, one.b, one.level
-  local many = take and one.fits and cost + extra or 0
-  local wait, reset = 0, 0
-  if kind == 'm' then
-    if not one.fits then
-      wait = ceil((level + cost * b - a) / one.c)
+local reply = {pack('<bdd', allowed and 1 or 0, now, extra)}
+for i = 1, count do
+  local kind, a, b, c, tick, level, room, fits, mark, previous, elapsed = unpack(limits[i])
+  local key, many, wait, reset = KEYS[i], take and fits and cost + extra or 0, 0, 0
+  if kind == 1 then
+    if not fits then
+      wait = ceil((level + cost * b - a) / c)
     end
     level = level + many * b
-    reset = ceil(level / one.c)
+    reset = ceil(level / c)
     if many > 0 then
-      call('SET', key, text('%.0f %.0f', level, now), 'PX', ceil(reset / 1000) + 1)
+      call('SET', key, pack('<dd', level, now), 'PX', ceil(reset / 1000) + 1)
     end
-  elseif kind == 's' then
-    local previous, elapsed, tick = one.previous, one.elapsed, one.d
-    if one.fits then
-      wait = 0
-    elseif cost > a then -- it never will
-      wait = (2 * b - elapsed) * tick - now % tick
-    elseif level + cost <= a then
-      wait = (b - floor((a - level - cost) * b / previous) - elapsed) * tick - now % tick
-    else
-      wait = (b - elapsed + max(0, b - floor((a - cost) * b / level))) * tick - now % tick
+  elseif kind == 2 then
+    if not fits then
+      local ticks
+      if cost > a then -- it never will
+        ticks = 2 * b - elapsed
+      elseif level + cost <= a then
+        ticks = b - floor((a - level - cost) * b / previous) - elapsed
+      else
+        ticks = b - elapsed + max(0, b - floor((a - cost) * b / level))
+      end
+      wait = ticks * tick - now % tick
     end
     level = level + many
     if level > 0 or previous > 0 then
       reset = ((level > 0 and 2 or 1) * b - elapsed) * tick - now % tick
     end
     if many > 0 then
-      call('SET', key, text('%.0f %.0f %.0f', one.mark, level, previous), 'PX', ceil(reset / 1000) + 1)
+      call('SET', key, pack('<ddd', mark, level, previous), 'PX', ceil(reset / 1000) + 1)
     end
-  elseif kind == 'f' then
+  elseif kind == 3 then
     level = level + many
-    if not one.fits then
-      wait = one.mark - now
-    end
-    if level > 0 then
-      reset = one.mark - now
-    end
+    wait = fits and 0 or mark - now
+    reset = level > 0 and mark - now or 0
     if many > 0 then
-      call('SET', key, text('%.0f %.0f', level, one.mark), 'PX', ceil(reset / 1000) + 1)
+      call('SET', key, pack('<dd', level, mark), 'PX', ceil(reset / 1000) + 1)
     end
   else
-    if not one.fits then
-      local first = call('ZRANGEBYSCORE', key, text('(%.0f', now), '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+    if not fits then
+      local first = call('ZRANGEBYSCORE', key, string.format('(%.0f', now), '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
       wait = first[2] and first[2] - now or 0
     end
     if many > 0 then
-      call('ZADD', key, text('%.0f', now + b), ARGV[4])
+      call('ZADD', key, string.format('%.0f', now + b), ARGV[2])
       call('PEXPIRE', key, ceil(b / 1000) + 1)
     end
     reset = (level > 0 or many > 0) and b or 0
   end
-  local n = i * 4
-  reply[n], reply[n + 1], reply[n + 2], reply[n + 3] = one.room, wait, reset, one.mark
+  reply[i + 1] = pack('<dddd', room, wait, reset, mark)
 end
-return reply
+return table.concat(reply)
