@@ -46,15 +46,16 @@ async def test_four_processes_are_admitted_exactly_what_the_definition_admits(
     assert len(log) == PROCESSES * CALLERS * TIMES
     limits = [parse(text, "limit0"), parse(second, "limit1")]
     models = [model_of(limit) for limit in limits]
-    costs = [lambda cost: 1 if "at once" in text else cost, lambda cost: cost]
+    counts_leases = "at once" in text
     moments = [at for at, _, _ in log]
     for at, allowed, cost in log:
-        expected = all(model.room(at) >= needed(cost) for model, needed in zip(models, costs, strict=True))
+        needed = [1 if counts_leases else cost, cost]
+        expected = all(model.room(at) >= each for model, each in zip(models, needed, strict=True))
         if moments.count(at) == 1:
             assert allowed == expected
         if allowed:
-            for model, needed in zip(models, costs, strict=True):
-                model.charge(at, needed(cost))
+            for model, each in zip(models, needed, strict=True):
+                model.charge(at, each)
     async with connect(redis_url) as redis:
         looked = await RedisCounters(redis, redis_namespace).peek(SUBJECT, (limits[1],), 1)
     # A request that the first limit refused was not charged to the second.
