@@ -29,7 +29,7 @@ from tradesense.db.engine import Database
 from tradesense.db.tables import ImportStatus, trades
 from tradesense.http.authentication import UserId
 from tradesense.ingest.service.uploads import Upload
-from tradesense.security.service import Client
+from tradesense.security.service.users import Client
 from tradesense.settings import Settings
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from tests.watchdog import watched_loop
 from tradesense import wiring
 from tradesense.app import create_app
 from tradesense.db.invalidation import Invalidator
-from tradesense.security.service import Passwords
+from tradesense.security.service.passwords import Passwords
 from tradesense.settings import Settings
 
 Around = Callable[[Invalidator], Invalidator]

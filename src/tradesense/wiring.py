@@ -42,7 +42,9 @@ from tradesense.ingest.tasks import ImportRunner
 from tradesense.journal.service import Notebook
 from tradesense.portfolio.service import Portfolio
 from tradesense.security.repository.sessions import SqlSessions
-from tradesense.security.service import Admission, Logins, Passwords, Users
+from tradesense.security.service.logins import Logins
+from tradesense.security.service.passwords import Passwords
+from tradesense.security.service.users import Admission, Users
 from tradesense.settings import MEBIBYTE, Settings
 from tradesense.trades.service import ManualEntry, TradeArchive
 

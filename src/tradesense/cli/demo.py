@@ -27,7 +27,7 @@ def demo(
 def ensure_demo() -> None:
     """Create the demo user unless it is there."""
     from tradesense.cli.instance import run
-    from tradesense.security.service import EmailTaken
+    from tradesense.security.service.refusals import EmailTaken
 
     async def create(state: "State") -> str | None:
         try:

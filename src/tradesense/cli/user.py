@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from tradesense.security.repository.users import User
-    from tradesense.security.service import Users
+    from tradesense.security.service.users import Users
 
 Email = Annotated[str, Argument(help="The user's email address.")]
 

@@ -22,18 +22,17 @@ from tradesense.security.schemas import (
     SessionView,
     UserView,
 )
-from tradesense.security.service import (
-    Client,
+from tradesense.security.service.logins import Logins
+from tradesense.security.service.refusals import (
     EmailTaken,
     InvalidCredentials,
-    Logins,
     LoginsBusy,
     RegistrationClosed,
     SessionNotFound,
     UserDisabled,
-    Users,
     WrongPassword,
 )
+from tradesense.security.service.users import Client, Users
 
 router = APIRouter()
 

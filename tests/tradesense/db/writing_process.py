@@ -10,7 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from tradesense.db.invalidation import user_tag
-from tradesense.security.service import Passwords
+from tradesense.security.service.passwords import Passwords
 from tradesense.settings import Settings
 from tradesense.wiring import opened
 

@@ -9,17 +9,11 @@ from tests.application import ORIGIN, PASSWORD, Hands, Person, Serve, Served
 from tradesense.db.engine import Database
 from tradesense.db.tables import Role, audit
 from tradesense.http.authentication import UserId
-from tradesense.security import service
-from tradesense.security.service import (
-    Admission,
-    Client,
-    EmailTaken,
-    InvalidCredentials,
-    Logins,
-    LoginsBusy,
-    Passwords,
-    Users,
-)
+from tradesense.security.service import passwords
+from tradesense.security.service.logins import Logins
+from tradesense.security.service.passwords import Passwords
+from tradesense.security.service.refusals import EmailTaken, InvalidCredentials, LoginsBusy, UserNotFound
+from tradesense.security.service.users import Admission, Client, Users
 
 CREDENTIALS = {"email": "trader@example.com", "password": PASSWORD}
 
@@ -202,7 +196,7 @@ async def test_a_disabled_user_is_refused_at_once(app: Served, user: Person) -> 
 async def test_a_promoted_user_is_an_administrator(app: Served, user: Person) -> None:
     promoted = await app.state["users"].promote(user.email.upper())
     assert (await user.get("/auth/me")).json()["role"] == promoted.role == "admin"
-    with pytest.raises(service.UserNotFound, match=r"nobody@example\.com"):
+    with pytest.raises(UserNotFound, match=r"nobody@example\.com"):
         await app.state["users"].promote("nobody@example.com")
 
 
@@ -265,7 +259,7 @@ async def test_a_session_that_is_used_lives_on_and_one_that_is_not_ends(app: Ser
 
 
 async def test_passwords_that_wait_too_long_in_line_are_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "_LONGEST_QUEUE", 0)
+    monkeypatch.setattr(passwords, "_LONGEST_QUEUE", 0)
     with pytest.raises(LoginsBusy) as refused:
         await Passwords(time_cost=1, memory_kib=8).hash("anything")
     assert refused.value.retry_after == timedelta(seconds=2)

@@ -1,0 +1,1 @@
+"""Who may come in: users and their passwords, logins and their sessions, each change with its line of audit."""
