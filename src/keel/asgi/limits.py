@@ -29,7 +29,7 @@ Template = Callable[[Scope], str | None]
 Exempt = Callable[[Scope], bool]
 """Whether a request is the program's own."""
 Refuse = Callable[[Scope, Refusal], ASGIApp]
-"""How a refusal is answered, in the application's own form."""
+"""How a refusal is answered in the application's own form, be it of a request or of a WebSocket's handshake."""
 
 QUOTA_EXCEEDED: Final = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 _DENIED: Final = "websocket.http.response"
@@ -82,10 +82,8 @@ class RateLimiting:
                     await limiter.leave(decision)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, request: Asking, refusal: Refusal) -> None:
-        if scope["type"] == "http":
+        if scope["type"] == "http" or _DENIED in scope.get("extensions", {}):
             await self._refuse(scope, refusal)(scope, receive, _telling(send, request.decisions))
-        elif _DENIED in scope.get("extensions", {}):
-            await self._refuse(scope, refusal)(scope, receive, _telling(_denying(send), request.decisions))
         else:
             await send({"type": "websocket.close", "code": _TRY_AGAIN_LATER, "reason": refusal.detail})
 
@@ -138,15 +136,6 @@ def _telling(send: Send, decisions: Sequence[Decision]) -> Send:
         await send(message)
 
     return telling
-
-
-def _denying(send: Send) -> Send:
-    """A send that answers the handshake of a WebSocket as if it were a plain request."""
-
-    async def denying(message: Message) -> None:
-        await send({**message, "type": message["type"].replace("http.response", _DENIED)})
-
-    return denying
 
 
 def told(verdicts: Iterable[Verdict]) -> tuple[str, str]:

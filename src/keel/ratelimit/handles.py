@@ -1,9 +1,9 @@
 """`check_rate_limit` and `@rate_limit`: limits of the running Keel, by name."""
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import lru_cache, wraps
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar
 
 from keel.context import current_principal
 from keel.current import current
@@ -42,7 +42,7 @@ def _limit(count: int, window: float, algorithm: Algorithm) -> Limit:
 
 def rate_limit(
     *limits: Limit | str, key: str | Callable[..., str] | None = None, cost: int = 1
-) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitable[T]]]:
+) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Coroutine[Any, Any, T]]]:
     """Call an async function, or an endpoint, no more often than `limits` admit; else raise LimitExceeded.
 
         @rate_limit("10/min burst 3", key="export:{account_id}")
@@ -54,7 +54,7 @@ def rate_limit(
     """
     wanted = given(limits)
 
-    def decorate(function: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    def decorate(function: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
         if not inspect.iscoroutinefunction(function):
             raise TypeError(f"{function!r} is no async function")
         name = f"{function.__module__}.{function.__qualname__}"
@@ -70,7 +70,7 @@ def rate_limit(
             await limiter.enforce((subject, wanted), cost=cost)
             return await function(*args, **kwargs)
 
-        return cast("Callable[P, Awaitable[T]]", limited)
+        return limited
 
     return decorate
 
