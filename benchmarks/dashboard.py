@@ -134,7 +134,7 @@ class Loop:
 @asynccontextmanager
 async def somebody(url: str, folder: Path) -> AsyncIterator[httpx.AsyncClient]:
     """The application on a database, as a user who is logged in meets it."""
-    app = create_app(Settings.load({}, database_url=url, data_dir=folder))
+    app = create_app(Settings.load({}, database_url=url, data_dir=folder, rate_limits="off"))
     async with app.router.lifespan_context(app) as state:
 
         async def served(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI

@@ -118,7 +118,7 @@ Serve = Callable[..., Awaitable[Served]]
 @pytest.fixture
 def settings(migrated_url: str, tmp_path: Path) -> Settings:
     """Settings on a migrated database of the test's own."""
-    return Settings.load({}, database_url=migrated_url, data_dir=tmp_path)
+    return Settings.load({}, database_url=migrated_url, data_dir=tmp_path, rate_limits="off")
 
 
 @pytest.fixture

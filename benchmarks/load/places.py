@@ -102,7 +102,13 @@ class Server:
 def server(url: str, folder: Path, environment: Mapping[str, str]) -> Iterator[Server]:
     """A server on a database, for as long as the block lasts."""
     port = free_port()
-    settings = {"DATABASE_URL": url, "TRADESENSE_DATA_DIR": str(folder / "data"), "PORT": str(port), **environment}
+    settings = {
+        "DATABASE_URL": url,
+        "TRADESENSE_DATA_DIR": str(folder / "data"),
+        "PORT": str(port),
+        "TRADESENSE_RATE_LIMITS": "off",
+        **environment,
+    }
     log = folder / "server.log"
     with log.open("wb") as output:
         process = psutil.Popen(

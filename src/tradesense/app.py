@@ -10,13 +10,17 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
 
+from keel.asgi.addresses import ClientAddresses, TrustedProxies
 from keel.asgi.hot_path import HotPath
+from keel.asgi.limits import RateLimiting
+from keel.asgi.routes import RouteTemplates
 from keel.asgi.running import Running
 from tradesense import wiring
 from tradesense.accounts.endpoints import router as accounts
 from tradesense.analytics.endpoints import router as analytics
-from tradesense.http import openapi, problems, reference
+from tradesense.http import limits, openapi, problems, reference
 from tradesense.http.bodies import BodyLimits, Limits
 from tradesense.http.cached import identify, version_of
 from tradesense.http.idempotency import Idempotency
@@ -29,6 +33,7 @@ from tradesense.settings import MEBIBYTE, Settings
 from tradesense.trades.endpoints import router as trades
 
 PREFIX: Final = "/api/v1"
+SLICES: Final = (security, accounts, imports, trades, journal, portfolio, analytics)
 UPLOADS: Final = (f"{PREFIX}/imports", f"{PREFIX}/imports/preview")
 WITHOUT_KEYS: Final = (f"{PREFIX}/auth/",)
 JSON_BYTES: Final = MEBIBYTE
@@ -59,15 +64,22 @@ def create_app(settings: Settings, opening: wiring.Opening = wiring.opened) -> F
 
 def _api() -> APIRouter:
     api = APIRouter()
-    for slice_ in (security, accounts, imports, trades, journal, portfolio, analytics):
+    for slice_ in SLICES:
         api.include_router(slice_)
     return api
 
 
+def _templates() -> RouteTemplates:
+    return RouteTemplates(
+        PREFIX + route.path for slice_ in SLICES for route in slice_.routes if isinstance(route, Route)
+    )
+
+
 def _middleware(settings: Settings) -> list[Middleware]:
     """Outermost first: what is further in answers with the headers of what is further out."""
-    limits = Limits(JSON_BYTES, settings.max_upload_mb * MEBIBYTE + FORM_BYTES, UPLOADS)
+    bodies = Limits(JSON_BYTES, settings.max_upload_mb * MEBIBYTE + FORM_BYTES, UPLOADS)
     return [
+        Middleware(ClientAddresses, TrustedProxies.parse(settings.trusted_proxies)),
         Middleware(RequestIds),
         Middleware(Running),
         Middleware(
@@ -89,6 +101,8 @@ def _middleware(settings: Settings) -> list[Middleware]:
                 "Content-Disposition",
                 "ETag",
                 "Location",
+                "RateLimit",
+                "RateLimit-Policy",
                 "Retry-After",
                 "X-Cache",
                 "X-Data-Version",
@@ -98,7 +112,14 @@ def _middleware(settings: Settings) -> list[Middleware]:
         ),
         Middleware(SecurityHeaders, https=settings.is_https),
         Middleware(UnexpectedErrors),
-        Middleware(BodyLimits, limits),
+        Middleware(
+            RateLimiting,
+            identify=limits.asker,
+            template=_templates().find,
+            exempt=limits.is_our_own,
+            refuse=limits.refuse,
+        ),
+        Middleware(BodyLimits, bodies),
         Middleware(Idempotency, without=WITHOUT_KEYS),
         Middleware(HotPath, identify=identify, version=version_of),
     ]

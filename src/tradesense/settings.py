@@ -19,6 +19,9 @@ from pydantic import (
     model_validator,
 )
 
+from keel.asgi.addresses import TrustedProxies
+from keel.ratelimit.quota import parse
+
 MEBIBYTE: Final = 1 << 20
 MASK: Final = "********"
 _PRIVATE_REDIS: Final = "REDIS_PRIVATE_URL"
@@ -79,6 +82,20 @@ def _zone(name: str) -> str:
     return name
 
 
+def _quota(text: str) -> str:
+    parse(text)
+    return text
+
+
+def _proxies(words: tuple[str, ...]) -> tuple[str, ...]:
+    TrustedProxies.parse(words)
+    return words
+
+
+Quota = Annotated[str, AfterValidator(_quota)]
+"""A limit as people write it: `100/min burst 50`."""
+
+
 class Settings(BaseModel):
     """Everything that can be set, by the name of its environment variable (the alias) or as an argument."""
 
@@ -122,6 +139,26 @@ class Settings(BaseModel):
     """How long a session lives without being used."""
     session_days: float = Field(default=30, alias="TRADESENSE_SESSION_DAYS", gt=0, le=3650)
     """How long a session lives at all."""
+    rate_limits: Literal["on", "off"] = Field(default="on", alias="TRADESENSE_RATE_LIMITS")
+    """Whether anybody can ask too often."""
+    limit_login: Quota = Field(default="5/5min sliding window", alias="TRADESENSE_LIMIT_LOGIN")
+    """Attempts to log in to one account from one address, and thus nobody's who asks from elsewhere."""
+    limit_login_ip: Quota = Field(default="20/5min sliding window", alias="TRADESENSE_LIMIT_LOGIN_IP")
+    """Attempts to log in from one address."""
+    limit_register: Quota = Field(default="3/h sliding window", alias="TRADESENSE_LIMIT_REGISTER")
+    """Registrations from one address."""
+    limit_imports: Quota = Field(default="10/h", alias="TRADESENSE_LIMIT_IMPORTS")
+    """Files that a user may upload."""
+    limit_api: Quota = Field(default="100/min burst 50", alias="TRADESENSE_LIMIT_API")
+    """Requests of a user, or of an address where nobody is known to ask."""
+    limit_analytics: Quota = Field(default="50/5min", alias="TRADESENSE_LIMIT_ANALYTICS")
+    """Requests of a user for analytics."""
+    rate_limits_file: Path | None = Field(default=None, alias="TRADESENSE_RATE_LIMITS_FILE")
+    """A file of rules that go before these, and may be changed while the server runs."""
+    trusted_proxies: Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_proxies)] = Field(
+        default=(), alias="TRADESENSE_TRUSTED_PROXIES"
+    )
+    """Networks whose `X-Forwarded-For` is believed, separated by commas, or how many proxies stand in front."""
     registration: Literal["open", "closed"] = Field(default="open", alias="TRADESENSE_REGISTRATION")
     """Whether whoever comes may become a user."""
     timezone: Annotated[str, AfterValidator(_zone)] = Field(default="UTC", alias="TRADESENSE_TIMEZONE")
@@ -183,6 +220,18 @@ class Settings(BaseModel):
     def is_embedded(self) -> bool:
         """Whether the database is a file of ours."""
         return self.database.startswith("sqlite")
+
+    @property
+    def limits(self) -> dict[str, str]:
+        """The rate limits by name."""
+        return {
+            "login": self.limit_login,
+            "login-ip": self.limit_login_ip,
+            "register": self.limit_register,
+            "api": self.limit_api,
+            "imports": self.limit_imports,
+            "analytics": self.limit_analytics,
+        }
 
     @property
     def is_https(self) -> bool:

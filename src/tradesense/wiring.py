@@ -13,6 +13,8 @@ from keel.cache.hybrid import HybridCache
 from keel.clock import Clock, SystemClock
 from keel.errors import Unavailable
 from keel.opening import Keel, Servers
+from keel.ratelimit.limiter import RateLimits
+from keel.ratelimit.rulefile import RuleFile, RulesMalformed
 from keel.sessions.assembly import SessionOptions
 from keel.sessions.contract import Lifetimes
 from keel.sessions.store import Sessions
@@ -26,6 +28,7 @@ from tradesense.db.migrations import migrate
 from tradesense.db.notices import Notices
 from tradesense.db.replay import OutboxReplay
 from tradesense.db.tables import ImportStatus
+from tradesense.http import limits
 from tradesense.http.authentication import Authentication, SessionCookie, TrustedOrigins
 from tradesense.http.remembered import RememberedAnswers
 from tradesense.http.warming import Warming
@@ -45,11 +48,12 @@ from tradesense.security.repository.sessions import SqlSessions
 from tradesense.security.service.logins import Logins
 from tradesense.security.service.passwords import Passwords
 from tradesense.security.service.users import Admission, Users
-from tradesense.settings import MEBIBYTE, Settings
+from tradesense.settings import MEBIBYTE, Settings, SettingsInvalid
 from tradesense.trades.service import ManualEntry, TradeArchive
 
 TIDY_EVERY: Final = timedelta(hours=1)
 TIDY_OUTBOX_EVERY: Final = timedelta(minutes=5)
+API: Final = "/api/v1"
 WARMED: Final = (
     "/api/v1/portfolio/summary",
     "/api/v1/portfolio/positions",
@@ -81,6 +85,7 @@ class PlatformState(TypedDict):
     """What the others stand on."""
 
     keel: Keel
+    limits: RateLimits
     tasks: Tasks
     warming: Warming
 
@@ -144,11 +149,19 @@ async def opened(
             await migrate(ground.database)
             invalidations.start(ground.database)
             await _follow_outbox(ground, invalidator, is_shared=keel.redis is not None)
+            _limit(ground)
             security = _security(ground, passwords or Passwords())
             warming = Warming(security["logins"].acting_for, WARMED)
             trading = _trading(ground, warming, runs_imports=runs_imports)
             warming.wake(*await security["logins"].recently_active(WARMED_USERS))
-            yield {**security, **trading, "keel": keel, "tasks": ground.tasks, "warming": warming}
+            yield {
+                **security,
+                **trading,
+                "keel": keel,
+                "limits": keel.limits,
+                "tasks": ground.tasks,
+                "warming": warming,
+            }
         finally:
             await ground.tasks.close(grace)
             await invalidations.close(ground.database, grace)
@@ -214,6 +227,21 @@ async def _follow_outbox(ground: _Ground, invalidator: Invalidator, *, is_shared
     ground.tasks.every(TIDY_OUTBOX_EVERY, "forgetting the outbox", replay.forget)
     if ground.database.dialect == "postgresql" and not is_shared:
         ground.tasks.start("listening for writes", Notices(ground.database, replay.wake).run())
+
+
+def _limit(ground: _Ground) -> None:
+    """Let the settings' rate limits hold, and those of the file beside them for as long as it says so."""
+    settings, book = ground.settings, ground.keel.limits.rules
+    if settings.rate_limits == "off":
+        return
+    book.replace(limits.rules(API, settings.limits))
+    if settings.rate_limits_file is not None:
+        file = RuleFile(settings.rate_limits_file, book, book)
+        try:
+            file.load()
+        except (OSError, RulesMalformed) as error:
+            raise SettingsInvalid([f"TRADESENSE_RATE_LIMITS_FILE: {error}"]) from None
+        ground.tasks.start("following the rate limits' file", file.follow())
 
 
 def _security(ground: _Ground, passwords: Passwords) -> SecurityState:

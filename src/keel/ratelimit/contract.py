@@ -258,7 +258,10 @@ class Decisions(msgspec.Struct, frozen=True, gc=False):
 
 
 class LimitExceeded(RateLimited):
-    """Too many requests; `decisions` says which limit, `retry_after` when again."""
+    """There were too many requests.
+
+    `decisions` says which limit refuses, `retry_after` when it would not any more.
+    """
 
     def __init__(self, decisions: Decisions) -> None:
         wait = timedelta(seconds=max(1, ceil(decisions.retry_after_us / SECOND_US)))

@@ -62,6 +62,8 @@ class RateLimits:
         """Charge several subjects, one after the other; where one is refused, those before get theirs back."""
         parts: list[Decision] = []
         for subject, limits in charges:
+            if not limits:
+                continue
             decision = await self.check(subject, limits, cost=cost)
             parts.append(decision)
             if not decision.allowed:

@@ -45,6 +45,7 @@ def run(settings: "Settings") -> None:
         workers=settings.workers,
         log_level=settings.log_level,
         server_header=False,
+        proxy_headers=False,  # TRADESENSE_TRUSTED_PROXIES says whom to believe
         timeout_graceful_shutdown=max(1, round(settings.shutdown_s)),
         lifespan="on",
         ws="none",

@@ -8,6 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from keel.errors import Invalid, Malformed, Refusal
+from keel.ratelimit.contract import LimitExceeded
 from keel.sessions.contract import SessionExpired, SessionUnknown
 from tradesense.http.authentication import SAFE_METHODS, CrossSiteRequest, LoginRequired
 from tradesense.http.bodies import BodyTooLarge
@@ -38,6 +39,18 @@ _KEY_PARAMETER: Final[Document] = {
     "description": "A name for this request: sent again with it within 24 hours, it is answered but not done again.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[\u0021-\u007e]+$"},
     "example": "2f1c9e0c-order-17",
+}
+
+_LIMIT_HEADERS: Final[Document] = {
+    "Retry-After": {"description": "Seconds until it is worth asking again.", "schema": {"type": "integer"}},
+    "RateLimit-Policy": {
+        "description": "The limits that hold: `q` in `w` seconds (draft-ietf-httpapi-ratelimit-headers).",
+        "schema": {"type": "string", "examples": ['"api";q=100;w=60']},
+    },
+    "RateLimit": {
+        "description": "What is left of each, `r`, and in how many seconds it is whole again, `t`.",
+        "schema": {"type": "string", "examples": ['"api";r=0;t=31']},
+    },
 }
 
 
@@ -106,7 +119,7 @@ def _complete(operation: Document, method: str, *, takes_keys: bool) -> None:
     responses = operation["responses"]
     if "HTTPValidationError" in str(responses.get("422")):
         del responses["422"]
-    kinds: list[type[Refusal]] = []
+    kinds: list[type[Refusal]] = [LimitExceeded]
     if operation.get("security"):
         operation["security"] = [{"bearer": []}, {"cookie": []}]
         kinds += [LoginRequired, SessionExpired, SessionUnknown]
@@ -130,3 +143,5 @@ def _add(responses: Document, kinds: Sequence[type[Refusal]]) -> None:
         status = int(status_of(kind))
         response = responses.setdefault(str(status), described(status))
         response["content"][MEDIA_TYPE]["examples"].setdefault(kind.code, example(kind))
+        if kind is LimitExceeded:
+            response["headers"] = _LIMIT_HEADERS

@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from tradesense.http.authentication import Authentication, CrossSiteRequest, CurrentUser, refuse_other_sites
+from tradesense.http.limits import TheLimits, enforce_login, enforce_registration
 from tradesense.http.paging import Page
 from tradesense.http.problems import refusals
 from tradesense.http.state import provided
@@ -32,7 +33,7 @@ from tradesense.security.service.refusals import (
     UserDisabled,
     WrongPassword,
 )
-from tradesense.security.service.users import Client, Users
+from tradesense.security.service.users import Client, Users, normal_email
 
 router = APIRouter()
 
@@ -58,8 +59,9 @@ TheAuthentication = Annotated[Authentication, Depends(provided("authentication",
     dependencies=[Depends(refuse_other_sites)],
     responses=refusals(RegistrationClosed, CrossSiteRequest, EmailTaken, LoginsBusy),
 )
-async def register(registration: Registration, users: TheUsers, client: AskedBy) -> Registered:
+async def register(registration: Registration, users: TheUsers, client: AskedBy, limits: TheLimits) -> Registered:
     """Become a user; log in next."""
+    await enforce_registration(limits, client.ip)
     password = registration.password.get_secret_value()
     user = await users.register(registration.email, password, registration.timezone, registration.currency, client)
     return Registered(user=UserView.of(user))
@@ -76,9 +78,11 @@ async def login(
     logins: TheLogins,
     authentication: TheAuthentication,
     client: AskedBy,
+    limits: TheLimits,
     response: Response,
 ) -> LoggedIn:
     """Begin a session. Its token is the bearer token; browsers get it as a cookie that scripts cannot read."""
+    await enforce_login(limits, normal_email(credentials.email), client.ip)
     token, user = await logins.log_in(credentials.email, credentials.password.get_secret_value(), client)
     authentication.session_cookie.put(response, token)
     return LoggedIn(access_token=token, expires_in=_seconds(logins.lifetimes.idle), user=UserView.of(user))

@@ -1,0 +1,84 @@
+"""How often the API may be asked: its rules, and who asks as far as they are concerned."""
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+from starlette.types import Scope
+
+from keel.asgi.addresses import counted_as
+from keel.errors import Forbidden, NotAuthenticated, Refusal
+from keel.ratelimit.asking import Asker
+from keel.ratelimit.limiter import RateLimits
+from keel.ratelimit.rules import Per, Rule
+from tradesense.http import problems
+from tradesense.http.authentication import authenticate, known_principal
+from tradesense.http.state import provided
+
+LOGIN: Final = "login"
+LOGIN_IP: Final = "login-ip"
+REGISTER: Final = "register"
+_ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
+    "api": ("*",),
+    "imports": ("POST {prefix}/imports",),
+    "analytics": ("GET {prefix}/analytics/*",),
+}
+_LIMITED_BY_THEMSELVES: Final = ("POST {prefix}/auth/login", "POST {prefix}/auth/register")
+
+TheLimits = Annotated[RateLimits, Depends(provided("limits", RateLimits))]
+
+
+def rules(prefix: str, limits: Mapping[str, str]) -> list[Rule]:
+    """The rules of the API beneath `prefix`, from the limit of each by name.
+
+    Those of logins and registrations have no routes: their endpoints enforce them once they know whose account it is,
+    and what is no registration at all is not charged for.
+    """
+    return [
+        Rule(
+            name,
+            [limit],
+            per=Per.IP if name in {LOGIN_IP, REGISTER} else Per.USER,
+            routes=[each.format(prefix=prefix) for each in _ROUTES.get(name, ())],
+            excluding=[each.format(prefix=prefix) for each in _LIMITED_BY_THEMSELVES],
+            leased=name == "api",
+        )
+        for name, limit in limits.items()
+    ]
+
+
+async def enforce_login(limits: RateLimits, account: str, address: str | None) -> None:
+    """Charge an attempt to log in to an account; raises LimitExceeded.
+
+    It is counted for the account *and* the address, so that a stranger can lock nobody out.
+    """
+    ip = counted_as(address or "")
+    await limits.enforce(
+        (f"login:{account}|{ip}", limits.rules.limits(LOGIN)), (f"ip:{ip}", limits.rules.limits(LOGIN_IP))
+    )
+
+
+async def enforce_registration(limits: RateLimits, address: str | None) -> None:
+    """Charge a registration to its address; raises LimitExceeded."""
+    await limits.enforce((f"ip:{counted_as(address or '')}", limits.rules.limits(REGISTER)))
+
+
+async def asker(scope: Scope) -> Asker | None:
+    """Who is charged; None where nobody is known to ask, whom the endpoint will refuse."""
+    try:
+        principal = await authenticate(HTTPConnection(scope))
+    except (NotAuthenticated, Forbidden):
+        return None
+    return Asker(f"user:{principal.user_id}", "admin" if principal.is_admin else "user", principal.timezone)
+
+
+def is_our_own(scope: Scope) -> bool:
+    """Whether this process asks itself, in the name of somebody who then is known before anything is looked at."""
+    return known_principal(scope) is not None
+
+
+def refuse(scope: Scope, refusal: Refusal) -> Response:
+    """A refusal as a problem document."""
+    return problems.refused(HTTPConnection(scope), refusal)
