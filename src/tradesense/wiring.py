@@ -45,8 +45,10 @@ from tradesense.ingest.tasks import ImportRunner
 from tradesense.journal.service import Notebook
 from tradesense.portfolio.service import Portfolio
 from tradesense.security.repository.sessions import SqlSessions
+from tradesense.security.service.identities import Identities
 from tradesense.security.service.logins import Logins
 from tradesense.security.service.passwords import Passwords
+from tradesense.security.service.profiles import Profiles
 from tradesense.security.service.users import Admission, Users
 from tradesense.settings import MEBIBYTE, Settings, SettingsInvalid
 from tradesense.trades.service import ManualEntry, TradeArchive
@@ -76,6 +78,7 @@ class SecurityState(TypedDict):
     """Who asks, and what they were answered before."""
 
     authentication: Authentication
+    identities: Identities
     remembered: RememberedAnswers
     users: Users
     logins: Logins
@@ -151,7 +154,7 @@ async def opened(
             await _follow_outbox(ground, invalidator, is_shared=keel.redis is not None)
             _limit(ground)
             security = _security(ground, passwords or Passwords())
-            warming = Warming(security["logins"].acting_for, WARMED)
+            warming = Warming(security["identities"].acting_for, WARMED)
             trading = _trading(ground, warming, runs_imports=runs_imports)
             warming.wake(*await security["logins"].recently_active(WARMED_USERS))
             yield {
@@ -250,12 +253,14 @@ def _security(ground: _Ground, passwords: Passwords) -> SecurityState:
     admission = Admission(settings.registration == "open", settings.timezone, settings.currency)
     users = Users(database, clock, passwords, sessions, admission)
     logins = Logins(database, clock, passwords, sessions, users, lifetimes)
+    identities = Identities(clock, sessions, Profiles(database, ground.keel.cache))
     remembered = RememberedAnswers(database, clock)
     origins = TrustedOrigins(frozenset({settings.public_url, *settings.cors_origins}))
     ground.tasks.every(TIDY_EVERY, "forgetting answers", remembered.forget_expired)
     ground.tasks.every(TIDY_EVERY, "forgetting sessions", ground.sessions.forget_expired)
     return {
-        "authentication": Authentication(logins.identify, session_cookie(settings), origins),
+        "authentication": Authentication(identities.identify, session_cookie(settings), origins),
+        "identities": identities,
         "remembered": remembered,
         "users": users,
         "logins": logins,

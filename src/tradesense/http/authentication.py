@@ -1,9 +1,8 @@
 """Who asks: a session's token, as a bearer token or in a cookie, and what keeps other sites from using the cookie."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Annotated, Final, NewType
+from typing import Annotated, Final, NewType, Protocol
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -21,7 +20,9 @@ from tradesense.http.state import part
 UserId = NewType("UserId", UUID)
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+VERSION_HEADER: Final = "X-Data-Version"
 _LONGEST_TOKEN: Final = 256
+_LONGEST_VERSION: Final = 19
 _MEMO: Final = "tradesense.principal"
 
 
@@ -120,27 +121,34 @@ def _same_host(origin: str | None, connection: HTTPConnection) -> bool:
     return urlsplit(origin).netloc == connection.headers.get("host")
 
 
+class Identify(Protocol):
+    """Finds the principal of a token."""
+
+    async def __call__(self, token: str, at_least: int = 0) -> Principal:
+        """Who holds it, as of `at_least` this version of their data if there is one; raises `NotAuthenticated`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Authentication:
-    """What is needed to know who asks. `identify` finds the principal of a token, and raises `NotAuthenticated`."""
+    """What is needed to know who asks."""
 
-    identify: Callable[[str], Awaitable[Principal]]
+    identify: Identify
     session_cookie: SessionCookie
     origins: TrustedOrigins
 
     async def principal(self, connection: HTTPConnection) -> Principal:
         """Who asks; raises `NotAuthenticated`, and `Forbidden` for another site's page that uses the cookie."""
-        token = bearer_token(connection)
+        token, at_least = bearer_token(connection), _carried_version(connection)
         if token is not None:
-            return await self._known(token)
-        principal = await self._known(self.session_cookie.find(connection))
+            return await self._known(token, at_least)
+        principal = await self._known(self.session_cookie.find(connection), at_least)
         self.origins.refuse_others(connection)
         return replace(principal, by_cookie=True)
 
-    async def _known(self, token: str | None) -> Principal:
+    async def _known(self, token: str | None, at_least: int) -> Principal:
         if not token or len(token) > _LONGEST_TOKEN:
             raise LoginRequired
-        return await self.identify(token)
+        return await self.identify(token, at_least)
 
 
 def bearer_token(connection: HTTPConnection) -> str | None:
@@ -150,6 +158,12 @@ def bearer_token(connection: HTTPConnection) -> str | None:
         return None
     scheme, _, token = given.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _carried_version(connection: HTTPConnection) -> int:
+    """The version of the user's data that the request has seen; what cannot be read is refused by who reads it."""
+    carried = connection.headers.get(VERSION_HEADER, "")
+    return int(carried) if carried.isdecimal() and len(carried) <= _LONGEST_VERSION else 0
 
 
 async def authenticate(connection: HTTPConnection) -> Principal:

@@ -15,10 +15,10 @@ from tradesense.db.engine import WriteConnection
 from tradesense.db.tables import users
 from tradesense.db.writes import Touches
 from tradesense.http import freshness
-from tradesense.http.authentication import CurrentUser, UserId
+from tradesense.http.authentication import VERSION_HEADER, CurrentUser, UserId
 from tradesense.http.types import INT64_MAX
 
-HEADER: Final = "X-Data-Version"
+HEADER: Final = VERSION_HEADER
 
 
 class VersionAhead(Stale):

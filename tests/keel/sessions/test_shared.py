@@ -1,14 +1,13 @@
 """Copies of sessions on a server that is lost, silent, emptied or full, before a database that decides."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import event
 
 from keel.context import budget
 from keel.errors import Unavailable
@@ -27,6 +26,7 @@ from keel.sessions.redis import SharedCopies
 from keel.tasks import Tasks
 from tests.application import Hands
 from tests.keel.sessions.houses import House, opened
+from tests.queries import counting
 from tests.tradesense.db.copies import until
 from tests.valkey import Cluster, Valkey
 from tradesense.db.engine import Database
@@ -66,25 +66,6 @@ async def there(start: Start) -> House:
 @pytest.fixture
 async def user(here: House) -> UUID:
     return await here.user()
-
-
-@contextmanager
-def counting(database: Database | None) -> Iterator[list[str]]:
-    """The statements that the database is asked meanwhile."""
-    assert database is not None
-    asked: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        asked.append(statement)
-
-    engines = {database._reader.sync_engine, database._writer.sync_engine}
-    for engine in engines:
-        event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield asked
-    finally:
-        for engine in engines:
-            event.remove(engine, "before_cursor_execute", note)
 
 
 def commands(valkey: Valkey) -> dict[str, int]:

@@ -1,12 +1,8 @@
 """Logins: coming in and going out."""
 
-from uuid import UUID
-from zoneinfo import ZoneInfo
-
 from keel.clock import Clock
 from keel.sessions.contract import Lifetimes, Session, SessionStore
 from tradesense.db.engine import Database
-from tradesense.db.tables import Role
 from tradesense.http.authentication import Principal, UserId
 from tradesense.security.repository import users as repository
 from tradesense.security.repository.users import User
@@ -86,31 +82,6 @@ class Logins:
         await self._sessions.revoke_others(who.user_id, who.session_id)
         return await self._sessions.rotate(who.token) if who.by_cookie else None
 
-    async def identify(self, token: str) -> Principal:
-        """Who holds this token; raises `NotAuthenticated` where nobody does, or a disabled user."""
-        session = await self._sessions.touch(token)
-        user = await self._users.get(_owner(session))
-        return self._principal(user, session.id, token)
-
-    async def acting_for(self, user_id: UserId) -> Principal:
-        """The user as this process acts for them, without a session; raises `NotAuthenticated` for a disabled one."""
-        return self._principal(await self._users.get(user_id), "", "")
-
-    def _principal(self, user: User, session_id: str, token: str) -> Principal:
-        return Principal(
-            user_id=user.id,
-            session_id=session_id,
-            token=token,
-            email=user.email,
-            is_admin=user.role is Role.ADMIN,
-            timezone=user.timezone,
-            currency=user.currency,
-            data_version=user.data_version,
-            ledger_version=user.ledger_version,
-            labels_version=user.labels_version,
-            day=self._clock.now().astimezone(ZoneInfo(user.timezone)).toordinal(),
-        )
-
     async def recently_active(self, limit: int) -> list[UserId]:
         """The users who have used a session last, the latest first."""
         async with self._database.read() as connection:
@@ -145,7 +116,3 @@ class Logins:
             await repository.record(
                 connection, self._clock.now(), action, user=user, subject=subject, ip=client.ip, details=details
             )
-
-
-def _owner(session: Session) -> UserId:
-    return UserId(UUID(session.user_id))

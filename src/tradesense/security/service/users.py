@@ -9,6 +9,7 @@ from keel.ids import uuid7
 from keel.sessions.contract import SessionStore
 from tradesense.db.engine import Database
 from tradesense.db.tables import Role
+from tradesense.db.writes import Touches
 from tradesense.http.authentication import UserId
 from tradesense.http.versions import raise_data_version
 from tradesense.security.repository import users as repository
@@ -109,6 +110,7 @@ class Users:
         user = await self.get_by_email(email)
         async with self._database.write() as connection:
             await repository.update_user(connection, user.id, values)
+            await raise_data_version(connection, user.id, touches=Touches.NOTES)
             await repository.record(connection, self._clock.now(), action, user=user.id)
         return replace(user, **values)  # type: ignore[arg-type]
 

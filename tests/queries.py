@@ -1,0 +1,27 @@
+"""What a database is asked while a test looks."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import event
+
+from tradesense.db.engine import Database
+
+
+@contextmanager
+def counting(database: Database | None) -> Iterator[list[str]]:
+    """The statements that the database is asked meanwhile."""
+    assert database is not None
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    engines = {database._reader.sync_engine, database._writer.sync_engine}
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        for engine in engines:
+            event.remove(engine, "before_cursor_execute", note)
