@@ -86,10 +86,10 @@ async def _opened(settings: Settings) -> AsyncIterator[wiring.State]:
     async with wiring.opened(settings) as state:
         identify = state["authentication"].identify
 
-        async def counted(token: str) -> Principal:
+        async def counted(token: str, at_least: int = 0) -> Principal:
             before = _identifies.set(True)
             try:
-                return await identify(token)
+                return await identify(token, at_least)
             finally:
                 _identifies.reset(before)
 
