@@ -8,7 +8,7 @@ from uuid import UUID
 
 from keel.cache.hybrid import HybridCache
 from tradesense.db.engine import Database
-from tradesense.db.invalidation import profile_tag
+from tradesense.db.invalidation import profile_tag, user_tag
 from tradesense.db.tables import Role
 from tradesense.http.authentication import UserId
 from tradesense.security.repository import users as repository
@@ -37,7 +37,8 @@ class Profiles:
     """Users' profiles, cached under a tag that every write of a user's data throws away before it is answered.
 
     In the process that has written, and where the request says which version of the data it has seen, a profile is
-    never older than that write. In another process a copy may lag by as long as the word of it travels.
+    never older than that write. In another process a copy may lag by as long as the word of it travels; while none
+    can, as the user's tag makes it their own, it is not used.
     """
 
     def __init__(self, database: Database, cache: HybridCache) -> None:
@@ -51,7 +52,7 @@ class Profiles:
         """
         load = partial(self._read, user_id)
         profile: Profile = await self._cache.get_or_set(
-            f"profile:{user_id}", load, ttl=CHECKED_EVERY, tags=(profile_tag(user_id),)
+            f"profile:{user_id}", load, ttl=CHECKED_EVERY, tags=(user_tag(user_id), profile_tag(user_id))
         )
         if profile.data_version < at_least:
             profile = await self._read(user_id)
