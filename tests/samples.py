@@ -43,6 +43,7 @@ async def fill(person: Person, symbol: str = "AAPL") -> Samples:
     await made(person.put(f"/journal/{DAY}", json={"notes": f"A day with {symbol}"}))
     executions = (await made(person.get("/executions")))["items"]
     sessions = (await made(person.get("/sessions")))["items"]
+    key = await made(person.post("/api-keys", json={"name": f"{symbol} sheet"}))
     return Samples(
         {
             "account_id": account["id"],
@@ -51,6 +52,8 @@ async def fill(person: Person, symbol: str = "AAPL") -> Samples:
             "trade_id": trades[0]["id"],
             "execution_id": executions[0]["id"],
             "session_id": sessions[0]["id"],
+            "key_id": key["id"],
+            "user_id": person.user_id,
             "date": DAY,
         }
     )

@@ -35,7 +35,8 @@ from tradesense.trades.endpoints import router as trades
 PREFIX: Final = "/api/v1"
 SLICES: Final = (security, accounts, imports, trades, journal, portfolio, analytics)
 UPLOADS: Final = (f"{PREFIX}/imports", f"{PREFIX}/imports/preview")
-WITHOUT_KEYS: Final = (f"{PREFIX}/auth/",)
+WITHOUT_KEYS: Final = (f"{PREFIX}/auth/", f"{PREFIX}/api-keys")
+"""Where answers have secrets in them, which are not kept to be repeated."""
 JSON_BYTES: Final = MEBIBYTE
 FORM_BYTES: Final = MEBIBYTE
 """What a form may have beside its file."""

@@ -23,7 +23,7 @@ from tradesense.accounts.service import Accounts
 from tradesense.analytics.service.asking import Analytics
 from tradesense.brokers.documents import Limits
 from tradesense.db.engine import Database
-from tradesense.db.invalidation import Invalidations, Invalidator
+from tradesense.db.invalidation import KEYS_TAG, Invalidations, Invalidator, key_place
 from tradesense.db.migrations import migrate
 from tradesense.db.notices import Notices
 from tradesense.db.replay import OutboxReplay
@@ -46,6 +46,7 @@ from tradesense.journal.service import Notebook
 from tradesense.portfolio.service import Portfolio
 from tradesense.security.repository.sessions import SqlSessions
 from tradesense.security.service.identities import Identities
+from tradesense.security.service.keys import ApiKeys
 from tradesense.security.service.logins import Logins
 from tradesense.security.service.passwords import Passwords
 from tradesense.security.service.profiles import Profiles
@@ -79,6 +80,7 @@ class SecurityState(TypedDict):
 
     authentication: Authentication
     identities: Identities
+    api_keys: ApiKeys
     remembered: RememberedAnswers
     users: Users
     logins: Logins
@@ -213,13 +215,19 @@ class Copies:
         if not await self._cache.invalidate_tags(*tags):
             raise Unavailable("The shared cache is away: what other instances see is invalidated when it is back.")
 
-    async def forget_sessions(self, hashes: Collection[bytes]) -> None:
-        """Throw away the sessions of tokens that have ended; raises Unavailable likewise."""
-        await self._sessions.forget(hashes)
+    async def forget_tokens(self, hashes: Collection[bytes]) -> None:
+        """Throw away the sessions and API keys of tokens that have ended; raises Unavailable likewise."""
+        try:
+            await self._sessions.forget(hashes)
+        finally:
+            is_done = await self._cache.invalidate(*map(key_place, hashes))
+        if not is_done:
+            raise Unavailable("The shared cache is away: other instances may know an API key until it is back.")
 
-    def forget_all_sessions(self) -> None:
-        """Throw away all sessions in memory."""
+    async def forget_all_tokens(self) -> None:
+        """Throw away all sessions and API keys in memory."""
         self._sessions.forget_all()
+        await self._cache.invalidate_tags(KEYS_TAG)
 
 
 async def _follow_outbox(ground: _Ground, invalidator: Invalidator, *, is_shared: bool) -> None:
@@ -253,7 +261,8 @@ def _security(ground: _Ground, passwords: Passwords) -> SecurityState:
     admission = Admission(settings.registration == "open", settings.timezone, settings.currency)
     users = Users(database, clock, passwords, sessions, admission)
     logins = Logins(database, clock, passwords, sessions, users, lifetimes)
-    identities = Identities(clock, sessions, Profiles(database, ground.keel.cache))
+    api_keys = ApiKeys(database, clock, ground.keel.cache)
+    identities = Identities(clock, sessions, Profiles(database, ground.keel.cache), api_keys)
     remembered = RememberedAnswers(database, clock)
     origins = TrustedOrigins(frozenset({settings.public_url, *settings.cors_origins}))
     ground.tasks.every(TIDY_EVERY, "forgetting answers", remembered.forget_expired)
@@ -261,6 +270,7 @@ def _security(ground: _Ground, passwords: Passwords) -> SecurityState:
     return {
         "authentication": Authentication(identities.identify, session_cookie(settings), origins),
         "identities": identities,
+        "api_keys": api_keys,
         "remembered": remembered,
         "users": users,
         "logins": logins,

@@ -16,11 +16,14 @@ from tradesense.db.writes import Touches, Write
 BATCH_S: Final = 0.25
 """How long writes that are done with are gathered, to be marked in one transaction; well below `replay.OVERDUE`."""
 
+KEYS_TAG: Final = "user:api-keys"
+"""The tag of all copies of API keys."""
+
 _LOG: Final = logging.getLogger(__name__)
 
 
 class Invalidator(Protocol):
-    """Whoever keeps copies of answers, each with the tag of its user, and of sessions.
+    """Whoever keeps copies of answers, each with the tag of its user, and of what tokens open.
 
     What is asked is done on return, in all instances that share the copies; where it cannot be, this raises.
     """
@@ -28,11 +31,11 @@ class Invalidator(Protocol):
     async def invalidate_tags(self, *tags: str) -> object:
         """Throw away what carries one of the tags."""
 
-    async def forget_sessions(self, hashes: Collection[bytes]) -> object:
-        """Throw away the sessions of tokens that have these hashes."""
+    async def forget_tokens(self, hashes: Collection[bytes]) -> object:
+        """Throw away the sessions and API keys of tokens that have these hashes."""
 
-    def forget_all_sessions(self) -> None:
-        """Throw away all sessions that this process alone has."""
+    async def forget_all_tokens(self) -> object:
+        """Throw away all that this process has of sessions and API keys."""
 
 
 def user_tag(user_id: UUID) -> str:
@@ -48,6 +51,11 @@ def labels_tag(user_id: UUID) -> str:
 def profile_tag(user_id: UUID) -> str:
     """The tag of copies of the user's own row, which every write of their data changes."""
     return f"user:{user_id}:profile"
+
+
+def key_place(token_hash: bytes) -> str:
+    """The name of the copy of an API key."""
+    return f"api-key:{token_hash.hex()}"
 
 
 def account_tag(account_id: UUID) -> str:
@@ -96,12 +104,12 @@ class Invalidations:
         try:
             try:
                 if ended:
-                    await self._invalidator.forget_sessions(ended)
+                    await self._invalidator.forget_tokens(ended)
             finally:
                 if tags:
                     await self._invalidator.invalidate_tags(*tags)
         except Exception as error:  # noqa: BLE001 - whatever it is, the outbox has it
-            what = [*tags, f"{len(ended)} sessions"]
+            what = [*tags, f"{len(ended)} tokens"]
             _LOG.warning("invalidating %s failed and will be tried again: %r", ", ".join(what), error)
             return
         if is_certain:  # or a copy may be made between now and the commit

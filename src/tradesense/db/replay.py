@@ -140,14 +140,14 @@ class OutboxReplay:
         """The tags of all users, in parts, where it is not known what others have written."""
         if self._is_shared or self._is_certain(now):
             return
-        self._invalidator.forget_all_sessions()
+        await self._invalidator.forget_all_tokens()
         everybody = await connection.stream_scalars(select(users.c.id))
         async for ids in everybody.partitions(outbox.AT_ONCE):
             yield [tag(each) for each in ids for tag in (user_tag, profile_tag)]
 
     async def _forget(self, ended: Sequence[bytes]) -> None:
         if ended:
-            await self._invalidator.forget_sessions(ended)
+            await self._invalidator.forget_tokens(ended)
 
     async def _invalidate(self, tags: Iterable[str]) -> None:
         rest = iter(tags)

@@ -40,6 +40,20 @@ class CrossSiteRequest(Forbidden):
         super().__init__("This request comes from another site; the session cookie does not count for it.")
 
 
+class KeyOnlyReads(Forbidden):
+    """The API key may read, and nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__("This API key may read only; make one of the scope write.")
+
+
+class SessionRequired(Forbidden):
+    """An API key cannot do this; it takes somebody who is logged in."""
+
+    def __init__(self) -> None:
+        super().__init__("No API key can do this; log in.")
+
+
 class AdminRequired(Forbidden):
     """Only an administrator may do this."""
 
@@ -49,7 +63,7 @@ class AdminRequired(Forbidden):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks, through which session. `data_version` is the version of their data as the request came in."""
+    """Who asks, through which session or API key. `data_version` is the version of their data as it is known."""
 
     user_id: UserId
     session_id: str
@@ -65,6 +79,13 @@ class Principal:
     day: int = 0
     """The day it is in their time zone, counted from the year 1."""
     by_cookie: bool = False
+    key_id: str = ""
+    only_reads: bool = False
+
+    @property
+    def subject(self) -> str:
+        """Who is counted and held to account: the user, or each of their API keys by itself."""
+        return f"key:{self.key_id}" if self.key_id else f"user:{self.user_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +161,10 @@ class Authentication:
         """Who asks; raises `NotAuthenticated`, and `Forbidden` for another site's page that uses the cookie."""
         token, at_least = bearer_token(connection), _carried_version(connection)
         if token is not None:
-            return await self._known(token, at_least)
+            return _within_scope(await self._known(token, at_least), connection)
         principal = await self._known(self.session_cookie.find(connection), at_least)
+        if principal.key_id:
+            raise LoginRequired
         self.origins.refuse_others(connection)
         return replace(principal, by_cookie=True)
 
@@ -149,6 +172,12 @@ class Authentication:
         if not token or len(token) > _LONGEST_TOKEN:
             raise LoginRequired
         return await self.identify(token, at_least)
+
+
+def _within_scope(principal: Principal, connection: HTTPConnection) -> Principal:
+    if principal.only_reads and connection.scope.get("method", "GET") not in SAFE_METHODS:
+        raise KeyOnlyReads
+    return principal
 
 
 def bearer_token(connection: HTTPConnection) -> str | None:
@@ -192,7 +221,7 @@ def remember(scope: Scope, principal: Principal) -> None:
 class SessionToken(SecurityBase):
     """The dependency behind `CurrentUser`, which tells OpenAPI about itself."""
 
-    model = HTTPBearer(description="The session's token, as `POST /auth/login` gave it.")
+    model = HTTPBearer(description="The session's token, as `POST /auth/login` gave it, or an API key.")
     scheme_name = "bearer"
 
     async def __call__(self, connection: HTTPConnection) -> Principal:
@@ -202,6 +231,16 @@ class SessionToken(SecurityBase):
 
 CurrentUser = Annotated[Principal, Depends(SessionToken())]
 """The parameter of every endpoint that is somebody's."""
+
+
+async def _signed_in(user: CurrentUser) -> Principal:
+    if user.key_id:
+        raise SessionRequired
+    return user
+
+
+SignedInUser = Annotated[Principal, Depends(_signed_in)]
+"""As `CurrentUser`, for what decides who may come in: an API key is refused."""
 
 
 async def refuse_other_sites(connection: HTTPConnection) -> None:

@@ -71,7 +71,7 @@ async def asker(scope: Scope) -> Asker | None:
         principal = await authenticate(HTTPConnection(scope))
     except (NotAuthenticated, Forbidden):
         return None
-    return Asker(f"user:{principal.user_id}", "admin" if principal.is_admin else "user", principal.timezone)
+    return Asker(principal.subject, "admin" if principal.is_admin else "user", principal.timezone)
 
 
 def is_our_own(scope: Scope) -> bool:

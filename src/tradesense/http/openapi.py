@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from keel.errors import Invalid, Malformed, Refusal
 from keel.ratelimit.contract import LimitExceeded
 from keel.sessions.contract import SessionExpired, SessionUnknown
-from tradesense.http.authentication import SAFE_METHODS, CrossSiteRequest, LoginRequired
+from tradesense.http.authentication import SAFE_METHODS, CrossSiteRequest, KeyOnlyReads, LoginRequired
 from tradesense.http.bodies import BodyTooLarge
 from tradesense.http.idempotency import (
     HEADER,
@@ -124,7 +124,7 @@ def _complete(operation: Document, method: str, *, takes_keys: bool) -> None:
         operation["security"] = [{"bearer": []}, {"cookie": []}]
         kinds += [LoginRequired, SessionExpired, SessionUnknown]
         if method.upper() not in SAFE_METHODS:
-            kinds.append(CrossSiteRequest)
+            kinds += [CrossSiteRequest, KeyOnlyReads]
         if method == "post" and takes_keys:
             operation.setdefault("parameters", []).append(_KEY_PARAMETER)
             kinds += [IdempotencyKeyMalformed, IdempotencyKeyReused, IdempotencyKeyInUse]

@@ -7,13 +7,26 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from tradesense.http.authentication import Authentication, CrossSiteRequest, CurrentUser, refuse_other_sites
+from tradesense.http.authentication import (
+    Administrator,
+    AdminRequired,
+    Authentication,
+    CrossSiteRequest,
+    CurrentUser,
+    SessionRequired,
+    SignedInUser,
+    UserId,
+    refuse_other_sites,
+)
 from tradesense.http.limits import TheLimits, enforce_login, enforce_registration
 from tradesense.http.paging import Page
 from tradesense.http.problems import refusals
 from tradesense.http.state import provided
 from tradesense.http.versions import put_data_version
 from tradesense.security.schemas import (
+    ApiKeyMade,
+    ApiKeyRequest,
+    ApiKeyView,
     Credentials,
     LoggedIn,
     PasswordChange,
@@ -23,13 +36,18 @@ from tradesense.security.schemas import (
     SessionView,
     UserView,
 )
+from tradesense.security.service.keys import ApiKeys
 from tradesense.security.service.logins import Logins
 from tradesense.security.service.refusals import (
+    ApiKeyNotFound,
     EmailTaken,
+    ExpiryPassed,
     InvalidCredentials,
     LoginsBusy,
+    NoSuchUser,
     RegistrationClosed,
     SessionNotFound,
+    TooManyApiKeys,
     UserDisabled,
     WrongPassword,
 )
@@ -49,6 +67,7 @@ async def _client(request: Request) -> Client:
 AskedBy = Annotated[Client, Depends(_client)]
 TheUsers = Annotated[Users, Depends(provided("users", Users))]
 TheLogins = Annotated[Logins, Depends(provided("logins", Logins))]
+TheKeys = Annotated[ApiKeys, Depends(provided("api_keys", ApiKeys))]
 TheAuthentication = Annotated[Authentication, Depends(provided("authentication", Authentication))]
 
 
@@ -92,9 +111,9 @@ def _seconds(duration: timedelta) -> int:
     return int(duration.total_seconds())
 
 
-@router.post("/auth/logout", tags=["auth"], status_code=204)
+@router.post("/auth/logout", tags=["auth"], status_code=204, responses=refusals(SessionRequired))
 async def logout(
-    user: CurrentUser, logins: TheLogins, authentication: TheAuthentication, client: AskedBy, response: Response
+    user: SignedInUser, logins: TheLogins, authentication: TheAuthentication, client: AskedBy, response: Response
 ) -> None:
     """End this session."""
     await logins.log_out(user, client)
@@ -110,17 +129,20 @@ async def me(user: CurrentUser, users: TheUsers) -> UserView:
 @router.patch("/auth/me", tags=["auth"])
 async def edit_me(preferences: Preferences, user: CurrentUser, users: TheUsers, response: Response) -> UserView:
     """Set the time zone that my days are counted in, or my currency."""
-    edited = await users.edit(user.user_id, preferences.model_dump(exclude_none=True))
+    edited = await users.edit(user.user_id, preferences.model_dump(exclude_none=True), user.key_id or None)
     put_data_version(response, edited.data_version)
     return UserView.of(edited)
 
 
 @router.post(
-    "/auth/change-password", tags=["auth"], status_code=204, responses=refusals(WrongPassword, UserDisabled, LoginsBusy)
+    "/auth/change-password",
+    tags=["auth"],
+    status_code=204,
+    responses=refusals(WrongPassword, UserDisabled, LoginsBusy, SessionRequired),
 )
 async def change_password(
     change: PasswordChange,
-    user: CurrentUser,
+    user: SignedInUser,
     logins: TheLogins,
     authentication: TheAuthentication,
     client: AskedBy,
@@ -133,22 +155,24 @@ async def change_password(
         authentication.session_cookie.put(response, token)
 
 
-@router.get("/sessions", tags=["sessions"])
-async def list_sessions(user: CurrentUser, logins: TheLogins) -> Page[SessionView]:
+@router.get("/sessions", tags=["sessions"], responses=refusals(SessionRequired))
+async def list_sessions(user: SignedInUser, logins: TheLogins) -> Page[SessionView]:
     """My sessions, newest use first; all on one page."""
     sessions = await logins.sessions(user)
     return Page(items=[SessionView.of(each, user.session_id) for each in sessions], next=None)
 
 
-@router.delete("/sessions/{session_id}", tags=["sessions"], status_code=204, responses=refusals(SessionNotFound))
-async def end_session(session_id: UUID, user: CurrentUser, logins: TheLogins, client: AskedBy) -> None:
+@router.delete(
+    "/sessions/{session_id}", tags=["sessions"], status_code=204, responses=refusals(SessionNotFound, SessionRequired)
+)
+async def end_session(session_id: UUID, user: SignedInUser, logins: TheLogins, client: AskedBy) -> None:
     """End one of my sessions."""
     await logins.end_session(user, str(session_id), client)
 
 
-@router.delete("/sessions", tags=["sessions"], status_code=204)
+@router.delete("/sessions", tags=["sessions"], status_code=204, responses=refusals(SessionRequired))
 async def end_sessions(
-    user: CurrentUser,
+    user: SignedInUser,
     logins: TheLogins,
     client: AskedBy,
     keep: Annotated[
@@ -157,3 +181,42 @@ async def end_sessions(
 ) -> None:
     """End all of my sessions: log out everywhere, or everywhere else."""
     await logins.end_sessions(user, client, keep_current=keep == "current")
+
+
+@router.delete(
+    "/users/{user_id}/sessions",
+    tags=["admin"],
+    status_code=204,
+    responses=refusals(NoSuchUser, AdminRequired, SessionRequired),
+)
+async def end_sessions_of_user(
+    user_id: UUID, admin: Administrator, _: SignedInUser, logins: TheLogins, client: AskedBy
+) -> None:
+    """End all sessions of a user, as an administrator. Their API keys stay; a user who is disabled has neither."""
+    await logins.end_sessions_of(admin, UserId(user_id), client)
+
+
+@router.get("/api-keys", tags=["api keys"], responses=refusals(SessionRequired))
+async def list_api_keys(user: SignedInUser, keys: TheKeys) -> Page[ApiKeyView]:
+    """My API keys, the newest first; all on one page."""
+    return Page(items=[ApiKeyView.of(each) for each in await keys.list(user)], next=None)
+
+
+@router.post(
+    "/api-keys",
+    tags=["api keys"],
+    status_code=201,
+    responses=refusals(TooManyApiKeys, ExpiryPassed, SessionRequired),
+)
+async def make_api_key(asked: ApiKeyRequest, user: SignedInUser, keys: TheKeys, client: AskedBy) -> ApiKeyMade:
+    """Make an API key. It acts for me, reading only or writing, too; it manages neither keys nor logins."""
+    token, key = await keys.make(user, asked.name, asked.scope, asked.expires_at, client)
+    return ApiKeyMade(token=token, **ApiKeyView.of(key).model_dump())
+
+
+@router.delete(
+    "/api-keys/{key_id}", tags=["api keys"], status_code=204, responses=refusals(ApiKeyNotFound, SessionRequired)
+)
+async def delete_api_key(key_id: UUID, user: SignedInUser, keys: TheKeys, client: AskedBy) -> None:
+    """Let an API key open nothing any more."""
+    await keys.delete(user, key_id, client)

@@ -7,9 +7,11 @@ from uuid import UUID
 from pydantic import Field, SecretStr, StringConstraints
 
 from keel.sessions.contract import Session
-from tradesense.db.tables import Role
-from tradesense.http.types import Body, Currency, Edit, TimeZone, View
+from tradesense.db.tables import KeyScope, Role
+from tradesense.http.types import Body, Currency, Edit, Line, Timestamp, TimeZone, View
+from tradesense.security.repository.keys import ApiKey
 from tradesense.security.repository.users import User
+from tradesense.security.service.devices import device
 
 Email = Annotated[
     str,
@@ -97,6 +99,10 @@ class SessionView(View):
     id: UUID
     ip: str | None = Field(examples=["203.0.113.7"])
     user_agent: str | None = Field(examples=["Mozilla/5.0"])
+    device: str | None = Field(
+        description="What the user agent says plainly that it is; null where it does not.",
+        examples=["Firefox on Linux"],
+    )
     created_at: datetime
     last_seen_at: datetime
     expires_at: datetime = Field(description="When it ends unless it is used.")
@@ -109,8 +115,42 @@ class SessionView(View):
             id=UUID(session.id),
             ip=session.data.get("ip"),
             user_agent=session.data.get("user_agent"),
+            device=device(session.data.get("user_agent")),
             created_at=session.created_at,
             last_seen_at=session.last_seen_at,
             expires_at=session.expires_at,
             current=session.id == current,
         )
+
+
+class ApiKeyRequest(Body):
+    """A key to be."""
+
+    name: Line = Field(examples=["Spreadsheet"])
+    scope: KeyScope = KeyScope.READ
+    expires_at: Timestamp | None = Field(default=None, description="When it stops to open anything; null is never.")
+
+
+class ApiKeyView(View):
+    """A key, without what it opens by."""
+
+    id: UUID
+    name: str = Field(examples=["Spreadsheet"])
+    scope: KeyScope
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None = Field(description="To within five minutes.")
+
+    @classmethod
+    def of(cls, key: ApiKey) -> "ApiKeyView":
+        """The view of a key."""
+        return cls.model_validate(key, from_attributes=True)
+
+
+class ApiKeyMade(ApiKeyView):
+    """A key that was made just now, with its token."""
+
+    token: str = Field(
+        description="To be sent as a bearer token. It is shown this once.",
+        examples=["tsk_kX3vB0qkq0bq3G5xw1bZ0m5v9w8r7t6y5u4i3o2p1a0"],
+    )

@@ -59,17 +59,17 @@ class Copies:
             await self.inner.invalidate_tags(*tags)
         self.told += [tag for tag in tags if not tag.endswith(":profile")]
 
-    async def forget_sessions(self, hashes: Collection[bytes]) -> None:
+    async def forget_tokens(self, hashes: Collection[bytes]) -> None:
         if self.before is not None:
             await self.before()
         if self.inner is not None:
-            await self.inner.forget_sessions(hashes)
+            await self.inner.forget_tokens(hashes)
         self.ended += hashes
 
-    def forget_all_sessions(self) -> None:
+    async def forget_all_tokens(self) -> None:
         self.forgot_all += 1
         if self.inner is not None:
-            self.inner.forget_all_sessions()
+            await self.inner.forget_all_tokens()
 
     async def hears(self, *tags: str) -> None:
         """Wait until it was told of all these."""

@@ -27,11 +27,11 @@ class Stuck:
         tell(*(tag for tag in tags if not tag.endswith(":profile")))
         await asyncio.Event().wait()
 
-    async def forget_sessions(self, hashes: Collection[bytes]) -> None:
+    async def forget_tokens(self, hashes: Collection[bytes]) -> None:
         tell(*(each.hex() for each in hashes))
         await asyncio.Event().wait()
 
-    def forget_all_sessions(self) -> None:
+    async def forget_all_tokens(self) -> None:
         """There are none."""
 
 

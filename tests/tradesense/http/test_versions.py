@@ -60,6 +60,9 @@ UNCOUNTED: Final = {
     "logout": "the same",
     "end_session": "the same",
     "end_sessions": "the same",
+    "end_sessions_of_user": "the same",
+    "make_api_key": "keys are no data either",
+    "delete_api_key": "the same",
     "change_password": "the same",
     "start_import": "a queued import changes no figures; it is counted when it is published",
     "answer_import": "the same",
@@ -67,7 +70,7 @@ UNCOUNTED: Final = {
 }
 """Operations that need not be counted, and why."""
 UNSAFE: Final = {"post", "put", "patch", "delete"}
-NOT_DATA: Final = {"/api/v1/imports", "/api/v1/imports/{import_id}", "/api/v1/sessions"}
+NOT_DATA: Final = {"/api/v1/imports", "/api/v1/imports/{import_id}", "/api/v1/sessions", "/api/v1/api-keys"}
 """What an import that is queued or a login changes."""
 
 
@@ -175,6 +178,12 @@ async def test_what_is_not_counted_changes_nothing_of_a_users_data(
     (theirs,) = (each["id"] for each in sessions if not each["current"])
     done["end_session"] = await user.delete(f"/sessions/{theirs}")
     done["end_sessions"] = await user.delete("/sessions", params={"keep": "current"})
+    done["make_api_key"] = await user.post("/api-keys", json={"name": "Sheet"})
+    done["delete_api_key"] = await user.delete(f"/api-keys/{done['make_api_key'].json()['id']}")
+    admin = await app.user()
+    await app.state["users"].promote(admin.email)
+    done["end_sessions_of_user"] = await admin.delete(f"/users/{user.user_id}/sessions")
+    await user.log_in(user.email, new)
     assert done.keys() == UNCOUNTED.keys()
     assert {name: answer.text for name, answer in done.items() if not answer.is_success} == {}
     for upload in (failed, done["start_import"].json()["id"]):

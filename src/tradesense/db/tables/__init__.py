@@ -1,7 +1,7 @@
 """All tables, by their names."""
 
 from tradesense.db.tables.accounts import accounts, books, instrument_aliases, instruments
-from tradesense.db.tables.identity import Role, audit, idempotency, sessions, users
+from tradesense.db.tables.identity import KeyScope, Role, api_keys, audit, idempotency, sessions, users
 from tradesense.db.tables.imports import ImportStatus, files, imports, mappings
 from tradesense.db.tables.journal import annotation_tags, annotations, journal_entries, playbooks, tags
 from tradesense.db.tables.ledger import (
@@ -18,10 +18,12 @@ from tradesense.db.tables.schema import FOREVER, metadata
 __all__ = [
     "FOREVER",
     "ImportStatus",
+    "KeyScope",
     "Role",
     "accounts",
     "annotation_tags",
     "annotations",
+    "api_keys",
     "audit",
     "books",
     "cash_movements",

@@ -16,6 +16,13 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+class KeyScope(StrEnum):
+    """What an API key may do for its user."""
+
+    READ = "read"
+    WRITE = "write"
+
+
 class UserColumns(TypedColumns):
     """A person. `email` is normalised; `data_version` rises with every write of their data, in its transaction.
 
@@ -50,6 +57,19 @@ class SessionColumns(TypedColumns):
     revoked_at = optional(UtcDateTime)
 
 
+class ApiKeyColumns(TypedColumns):
+    """A token that lasts. Only its hash is stored; `expires_at` may be never."""
+
+    id = Column(Identifier, primary_key=True)
+    user_id = Column(Identifier, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True)
+    token_hash = Column(LargeBinary, nullable=False, unique=True)
+    name = Column(Text, nullable=False)
+    scope: Column[KeyScope] = Column(Word(KeyScope), nullable=False)
+    created_at = Column(UtcDateTime, nullable=False)
+    expires_at = optional(UtcDateTime)
+    last_used_at = optional(UtcDateTime)
+
+
 class AuditColumns(TypedColumns):
     """Who did what, when and from where; never changed. `user_id` outlives the user."""
 
@@ -76,5 +96,6 @@ class IdempotencyColumns(TypedColumns):
 
 users = Table("users", metadata, UserColumns)
 sessions = Table("sessions", metadata, SessionColumns)
+api_keys = Table("api_keys", metadata, ApiKeyColumns)
 audit = Table("audit", metadata, AuditColumns, Index(None, "user_id", "at"))
 idempotency = Table("idempotency", metadata, IdempotencyColumns)

@@ -1,31 +1,41 @@
 """Who holds a token."""
 
+from dataclasses import replace
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from keel.clock import Clock
 from keel.sessions.contract import SessionStore
-from tradesense.db.tables import Role
+from tradesense.db.tables import KeyScope, Role
 from tradesense.http.authentication import Principal, UserId
+from tradesense.security.service.keys import ApiKeys, is_key
 from tradesense.security.service.profiles import Profile, Profiles
 
 
 class Identities:
-    """Finds the principal of a token: its session, and the profile of its user. What is known costs no SQL."""
+    """Finds the principal of a token: its session or key, and the profile of its user. What is known costs no SQL."""
 
-    def __init__(self, clock: Clock, sessions: SessionStore, profiles: Profiles) -> None:
+    def __init__(self, clock: Clock, sessions: SessionStore, profiles: Profiles, keys: ApiKeys) -> None:
         self._clock = clock
         self._sessions = sessions
         self._profiles = profiles
+        self._keys = keys
 
     async def identify(self, token: str, at_least: int = 0) -> Principal:
         """Who holds this token; raises `NotAuthenticated` where nobody does, or a disabled user.
 
         What is known of them is of `at_least` this version of their data, if there is one.
         """
+        if is_key(token):
+            return await self._identify_key(token, at_least)
         session = await self._sessions.touch(token)
         profile = await self._profiles.get(UserId(UUID(session.user_id)), at_least)
         return self._principal(profile, session.id, token)
+
+    async def _identify_key(self, token: str, at_least: int) -> Principal:
+        key = await self._keys.find(token)
+        principal = self._principal(await self._profiles.get(UserId(key.user_id), at_least), "", token)
+        return replace(principal, key_id=str(key.id), only_reads=key.scope is KeyScope.READ)
 
     async def acting_for(self, user_id: UserId) -> Principal:
         """The user as this process acts for them, without a session; raises `NotAuthenticated` for a disabled one."""

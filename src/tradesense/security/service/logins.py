@@ -7,7 +7,7 @@ from tradesense.http.authentication import Principal, UserId
 from tradesense.security.repository import users as repository
 from tradesense.security.repository.users import User
 from tradesense.security.service.passwords import Passwords
-from tradesense.security.service.refusals import InvalidCredentials, SessionNotFound, WrongPassword
+from tradesense.security.service.refusals import InvalidCredentials, NoSuchUser, SessionNotFound, WrongPassword
 from tradesense.security.service.users import Client, Users, normal_email
 
 
@@ -109,6 +109,15 @@ class Logins:
             await self._sessions.revoke_others(who.user_id, who.session_id)
         else:
             await self._sessions.invalidate_user_sessions(who.user_id)
+
+    async def end_sessions_of(self, admin: Principal, user: UserId, client: Client) -> None:
+        """End all of a user's sessions, as an administrator; raises `NoSuchUser`."""
+        async with self._database.write() as connection:
+            if await repository.find_user(connection, user) is None:
+                raise NoSuchUser
+            subject, now = str(admin.user_id), self._clock.now()
+            await repository.record(connection, now, "sessions.ended", user=user, subject=subject, ip=client.ip)
+        await self._sessions.invalidate_user_sessions(user)
 
     async def _record(self, action: str, user: UserId | None, client: Client, subject: str | None = None) -> None:
         details = {"user_agent": client.user_agent} if client.user_agent else None

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from keel.errors import Conflict, Forbidden, NotAuthenticated, NotFound, Unavailable
+from keel.errors import Conflict, Forbidden, Invalid, NotAuthenticated, NotFound, Unavailable
 
 
 class EmailTaken(Conflict):
@@ -61,3 +61,45 @@ class SessionNotFound(NotFound):
 
     def __init__(self) -> None:
         super().__init__("There is no such session, or it has ended.")
+
+
+class NoSuchUser(NotFound):
+    """There is no user with this id."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such user.")
+
+
+class ApiKeyUnknown(NotAuthenticated):
+    """No API key is this one, or it has been deleted."""
+
+    def __init__(self) -> None:
+        super().__init__("The API key is not known; make one, or log in.")
+
+
+class ApiKeyExpired(NotAuthenticated):
+    """The API key has expired."""
+
+    def __init__(self) -> None:
+        super().__init__("The API key has expired; make another one.")
+
+
+class ApiKeyNotFound(NotFound):
+    """There is no such API key."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such API key.")
+
+
+class TooManyApiKeys(Conflict):
+    """A user may have 50 API keys."""
+
+    def __init__(self) -> None:
+        super().__init__("You have as many API keys as one may have; delete one that you do not use.")
+
+
+class ExpiryPassed(Invalid):
+    """The key would have expired already."""
+
+    def __init__(self) -> None:
+        super().__init__("The key would have expired already.", loc=("body", "expires_at"))

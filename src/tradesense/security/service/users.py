@@ -130,13 +130,13 @@ class Users:
             raise UserNotFound(email)
         return user
 
-    async def edit(self, user_id: UserId, changes: Mapping[str, str]) -> User:
-        """Set a user's `timezone` or `currency`, which their figures are shown in."""
+    async def edit(self, user_id: UserId, changes: Mapping[str, str], key_id: str | None = None) -> User:
+        """Set a user's `timezone` or `currency`, which their figures are shown in; by which key, if by one."""
         async with self._database.write() as connection:
             if changes:
                 await repository.update_user(connection, user_id, changes)
                 await raise_data_version(connection, user_id)
                 await repository.record(
-                    connection, self._clock.now(), "user.edited", user=user_id, details=dict(changes)
+                    connection, self._clock.now(), "user.edited", user=user_id, subject=key_id, details=dict(changes)
                 )
         return await self.get(user_id)
