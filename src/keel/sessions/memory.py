@@ -10,7 +10,7 @@ from keel.ids import uuid7
 from keel.sessions.contract import Kept, Lifetimes, SessionExpired, SessionUnknown, Subject
 
 MOST: Final = 20_000
-"""Copies that are kept; some 1.5 kB each, the least used go."""
+"""Copies that are kept; some 1 kB each, the least used go."""
 
 
 class Copy(NamedTuple):

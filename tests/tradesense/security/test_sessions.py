@@ -1,4 +1,6 @@
 from tests.application import Person, Served
+from tradesense.db.engine import Database
+from tradesense.security.repository.sessions import SqlSessions
 
 
 async def test_the_sessions_of_a_user_are_listed_with_where_they_came_from(app: Served, user: Person) -> None:
@@ -38,3 +40,12 @@ async def test_a_user_logs_out_everywhere(app: Served, user: Person) -> None:
     await other.log_in(user.email)
     assert (await user.delete("/sessions")).status_code == 204
     assert [(await each.get("/auth/me")).status_code for each in (user, other, stranger)] == [401, 401, 200]
+
+
+async def test_what_has_expired_is_forgotten(app: Served, user: Person, database: Database) -> None:
+    store = SqlSessions(database, app.clock, app.state["logins"].lifetimes)
+    assert await store.forget_expired() == 0
+    app.clock.forward(app.state["logins"].lifetimes.idle)
+    assert (await user.get("/auth/me")).json()["code"] == "session_expired"
+    assert await store.forget_expired() == 1
+    assert (await user.get("/auth/me")).json()["code"] == "session_unknown"
