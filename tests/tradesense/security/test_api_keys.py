@@ -166,7 +166,11 @@ def _refused(program: Person) -> Callable[[], Awaitable[bool]]:
     return is_refused
 
 
-@pytest.mark.parametrize("token", [keys.PREFIX + new_token(), keys.PREFIX, keys.PREFIX + "x" * 300, "tsk_" + "x" * 39])
+@pytest.mark.parametrize(
+    "token",
+    [keys.PREFIX + new_token(), keys.PREFIX, keys.PREFIX + "x" * 300, "tsk_" + "x" * 39],
+    ids=["never given", "empty", "too long", "of the old length"],
+)
 async def test_what_is_no_key_opens_nothing(anyone: Person, token: str) -> None:
     answer = await anyone.get("/auth/me", headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == 401
