@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -268,7 +268,3 @@ class CacheStats:
     evictions: int
     total: GroupStats
     groups: Mapping[str, GroupStats] = field(default_factory=dict)
-
-
-MISSING: Final = object()
-"""No value, where None is one."""
