@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ import pytest
 from keel.cache.contract import Event, Loading, LoadTimedOut, NotModified, PatternRefused
 from keel.cache.hybrid import HybridCache
 from keel.opening import Keel
+from tests.keel.cache.sources import Source, until
 
 TTL: Final = 60.0
 Invalidation = Callable[[HybridCache], Awaitable[bool]]
@@ -24,29 +24,6 @@ INVALIDATIONS: Final = [
 ]
 KEY: Final = "portfolio:user_1:a"
 TAGS: Final = ("user:1", "account:7")
-
-
-@dataclass
-class Source:
-    """What is cached: a value that changes, is slow to read when told so, and counts its reads."""
-
-    value: Any = "first"
-    reads: int = 0
-    gate: asyncio.Event = field(default_factory=asyncio.Event)
-    begun: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def __post_init__(self) -> None:
-        self.gate.set()
-
-    async def read(self) -> object:
-        """The value as it was when the reading began."""
-        self.reads += 1
-        value = self.value
-        self.begun.set()
-        await self.gate.wait()
-        if isinstance(value, Exception):
-            raise value
-        return value
 
 
 @pytest.fixture
@@ -64,12 +41,6 @@ async def cache(request: pytest.FixtureRequest, redis_namespace: str) -> AsyncIt
 
 def starting(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     return asyncio.get_running_loop().create_task(work)
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():  # noqa: ASYNC110 - what it waits for is no event
-            await asyncio.sleep(0.002)
 
 
 async def ask(cache: HybridCache, source: Source, **options: Any) -> object:  # noqa: ANN401 - of get_or_set
