@@ -4,6 +4,7 @@ Asynchronous tests and fixtures run under pytest-asyncio in automatic mode: no m
 """
 
 import asyncio
+import gc
 import os
 import shutil
 import tempfile
@@ -39,6 +40,12 @@ def pytest_configure() -> None:
     """Let examples take their time: it says more about what else the machine does than about the code."""
     settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("unhurried")
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collections to come what collecting the tests has left: the watchdog asks for many."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -4,6 +4,7 @@ A request is known by what it asks, not by the arguments that were made of it: p
 cookies, and the user. So what a dependency reads of it counts, too, and the key can be told before routing.
 """
 
+import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -101,6 +102,7 @@ class Endpoint:
         known = self._known.get(id(route))
         if known is None:
             known = self._known[id(route)] = Known(self, route)
+            weakref.finalize(route, self._known.pop, id(route)).atexit = False  # functions outlive an application
         learn: Learn | None = scope.get(HOT)
         if learn is not None and self.terms.hot is not None and not scope.get("path_params"):
             learn(scope["path"], known)
@@ -127,7 +129,6 @@ class Known:
     def __init__(self, endpoint: Endpoint, route: object) -> None:
         call, terms = endpoint.call, endpoint.terms
         self.endpoint = endpoint
-        self.route = route  # kept, as it is found by its id
         self.user_aware = call.terms.user_aware
         self.access = terms.hot
         self.versioned = call.version is not None
@@ -241,7 +242,8 @@ class _Miss:
         loading.version = loading.version if made_version is None else made_version()
         kwargs, own = self._endpoint.with_own_response(self._kwargs)
         made = await self._endpoint.call.function(*self._args, **kwargs)
-        response = None if _has_status(own) else await rendering.rendered(made, self._request, self._known.route, own)
+        route = rendering.route_of(self._request.scope)
+        response = None if _has_status(own) else await rendering.rendered(made, self._request, route, own)
         kept = stored(response, self._known.policy) if isinstance(response, Response) else None
         if kept is None:
             loading.store = False

@@ -4,6 +4,8 @@
 
 import asyncio
 import dataclasses
+import gc
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -774,3 +776,18 @@ async def test_structs_are_left_to_the_function(running: Keel) -> None:
         return Response(msgspec.json.encode(Total(3)), media_type="application/json")
 
     assert await _twice(app, "/total") == [('{"net":3}', "miss"), ('{"net":3}', "hit")]
+
+
+async def test_an_application_that_is_gone_is_kept_by_none_of_its_functions(running: Keel) -> None:
+    @cache_response(ttl=300)
+    async def summary() -> int:
+        return 1
+
+    app = FastAPI()
+    app.get("/summary")(summary)
+    assert await _twice(app, "/summary") == [("1", "miss"), ("1", "hit")]
+    route = weakref.ref(app.routes[-1])
+    assert route() is not None
+    del app
+    gc.collect()
+    assert route() is None
