@@ -1,17 +1,25 @@
 """Who asks, and how long it may take: what is known for the length of one request."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final
+from dataclasses import dataclass
+from time import perf_counter_ns
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
+
+from keel.clock import wall_ns
 
 Principal = UUID | str | int
 """Who asks, by the product's own id."""
 
 REQUEST_BUDGET_S: Final = 0.15
 """What a request spends on Redis in all, unless it says otherwise."""
+MOST_SPANS: Final = 256
+MOST_STATEMENTS: Final = 64
+_FAILURES: Final = range(500, 600)
+_INTERNAL_ERROR: Final = 1011
 
 _principal: Final[ContextVar[Principal | None]] = ContextVar("principal", default=None)
 _budget: "Final[ContextVar[Budget | None]]" = ContextVar("budget", default=None)
@@ -86,3 +94,186 @@ def budget(left_s: float | None = REQUEST_BUDGET_S) -> Iterator[Budget | None]:
 def current_budget() -> Budget | None:
     """The budget that waits are taken from; None where there is none."""
     return _budget.get()
+
+
+# What is known of the work under way
+
+
+@dataclass(slots=True)
+class Statement:
+    """How often one SQL statement was run for a segment, and how long that took."""
+
+    count: int = 0
+    total_s: float = 0.0
+    worst_s: float = 0.0
+    caller: str = ""
+    """`file:line function` of the application that ran it, known of statements that were slow or often repeated."""
+
+
+class SpanRecord(NamedTuple):
+    """A span that has ended. Times are of `time.perf_counter_ns`, as is `Segment.began_ns`."""
+
+    span_id: int
+    parent_id: int
+    name: str
+    kind: str
+    """`internal`, `client`, `producer` or `consumer`."""
+    began_ns: int
+    ended_ns: int
+    attributes: Mapping[str, Any] | None
+    """By the stable OpenTelemetry conventions."""
+    error: str
+    """The type of the exception that it ended with; empty where it ended well."""
+
+
+class Segment:
+    """What one process does for one request, one WebSocket, or one job: the part of a trace that is kept as a whole.
+
+    Made and ended by whoever begins the work (`keel.traces`, `keel.asgi.observing`); anybody within may add to it by
+    `current_segment()`. After its end nothing changes any more.
+    """
+
+    __slots__ = (
+        "address",
+        "began_ns",
+        "body_began_ns",
+        "cache",
+        "close_code",
+        "correlation_id",
+        "disconnected",
+        "dropped_spans",
+        "ended_ns",
+        "error",
+        "is_kept",
+        "is_sampled",
+        "kind",
+        "method",
+        "name",
+        "parent_id",
+        "path",
+        "queries",
+        "queries_s",
+        "rate_limited",
+        "request_bytes",
+        "request_id",
+        "response_bytes",
+        "route",
+        "span_id",
+        "spans",
+        "started_ns",
+        "statements",
+        "status",
+        "trace_id",
+        "tracestate",
+        "user_agent",
+        "user_id",
+    )
+
+    def __init__(  # noqa: PLR0915 - every slot has its beginning
+        self, kind: str, name: str, trace_id: str, span_id: int, *, parent_id: int = 0, is_sampled: bool = False
+    ) -> None:
+        self.kind = kind
+        """`http`, `websocket` or `job`."""
+        self.name = name
+        """What is done; of a request its method and route, known when it ends."""
+        self.trace_id = trace_id
+        """32 hexadecimal digits."""
+        self.span_id = span_id
+        """64 bits; of the span that the segment is itself. `hex_id` writes it as others do."""
+        self.parent_id = parent_id
+        """The span, in another process or segment, that this is done for; 0: none."""
+        self.is_sampled = is_sampled
+        """Whether the trace falls in the sample, and so is kept however it ends."""
+        self.is_kept = is_sampled
+        """Whether this segment is kept: known in the end, and before the observers are told."""
+        self.tracestate = ""
+        self.request_id = ""
+        self.correlation_id = ""
+        self.method = ""
+        """One of RFC 9110 or PATCH, or `_OTHER`."""
+        self.path = ""
+        self.route: str | None = None
+        """The whole template, with the prefixes of routers and mounts; None where no route has the path."""
+        self.status = 0
+        """Of the answer; 0 where none was begun. Of a WebSocket's handshake: 101, or that of the refusal."""
+        self.close_code = 0
+        """With which a WebSocket was closed; 0 for anything else."""
+        self.address = ""
+        self.user_agent = ""
+        self.user_id: str | None = None
+        self.started_ns = wall_ns()
+        """Nanoseconds since 1970."""
+        self.began_ns = perf_counter_ns()
+        self.body_began_ns = 0
+        """When the answer began; 0: never."""
+        self.ended_ns = 0
+        """When everything was done, background tasks of the answer included; 0: not yet."""
+        self.error: BaseException | None = None
+        """What it failed with, also where that was answered in the end."""
+        self.disconnected = False
+        """Whether the client was gone before the answer was complete."""
+        self.request_bytes = 0
+        self.response_bytes = 0
+        self.cache = ""
+        """`hit`, `stale` or `miss`; empty where the answer is none that is kept."""
+        self.rate_limited = False
+        self.queries = 0
+        self.queries_s = 0.0
+        self.statements: dict[str, Statement] | None = None
+        """By their text, parameterised; at most MOST_STATEMENTS."""
+        self.spans: list[SpanRecord] = []
+        """In the order in which they ended; at most MOST_SPANS."""
+        self.dropped_spans = 0
+
+    @property
+    def segment(self) -> "Segment":
+        """Itself: what is current is a span within a segment, or the segment."""
+        return self
+
+    @property
+    def duration_s(self) -> float:
+        """From its beginning to its end; 0 before that."""
+        return (self.ended_ns - self.began_ns) / 1e9 if self.ended_ns else 0.0
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended with an error of our own."""
+        return self.error is not None or self.status in _FAILURES or self.close_code == _INTERNAL_ERROR
+
+
+class RequestObserver(Protocol):
+    """Is told of each segment that has ended, once, in the loop. It must not wait, nor raise, and keep it short.
+
+    What takes longer goes to a thread by a bounded queue. A segment may be kept as it is: nobody changes it any more.
+    """
+
+    def observed(self, request: Segment) -> None:
+        """A request, WebSocket or job (`request.kind`) has ended."""
+
+
+class Doing(Protocol):
+    """What is under way in a context: a span, or the segment itself."""
+
+    span_id: int
+
+    @property
+    def segment(self) -> Segment:
+        """The segment that it belongs to."""
+
+
+doing: Final[ContextVar[Doing | None]] = ContextVar("doing", default=None)
+"""For `keel.traces`, which sets it; others ask `current_segment`."""
+
+
+def current_segment() -> Segment | None:
+    """The segment that this is done for; None where none is observed, or it has ended."""
+    now = doing.get()
+    if now is None:
+        return None
+    segment = now.segment
+    return None if segment.ended_ns else segment
+
+
+def hex_id(span_id: int) -> str:
+    """A span's id as traces show it: 16 hexadecimal digits."""
+    return f"{span_id:016x}"
