@@ -1,6 +1,6 @@
 """The composition root: the only place that builds concrete things, for as long as the application lives."""
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,7 +22,8 @@ from keel.tasks import Tasks
 from tradesense.accounts.service import Accounts
 from tradesense.analytics.service.asking import Analytics
 from tradesense.brokers.documents import Limits
-from tradesense.db.engine import Database
+from tradesense.db.engine import Database, Writing
+from tradesense.db.fences import Fences
 from tradesense.db.invalidation import KEYS_TAG, Invalidations, Invalidator, key_place
 from tradesense.db.migrations import migrate
 from tradesense.db.notices import Notices
@@ -123,6 +124,11 @@ class _Ground:
     tasks: Tasks
     keel: Keel
     sessions: SqlSessions
+    fences: Fences
+
+    def tidy(self, interval: timedelta, name: str, work: Callable[[Writing], Awaitable[object]]) -> None:
+        """Do some work again and again, in one instance at a time."""
+        self.tasks.every(interval, name, lambda: self.fences.once(name, work))
 
 
 @asynccontextmanager
@@ -149,7 +155,7 @@ async def opened(
     async with _keel(settings, SessionOptions(sessions, lifetimes, clock)) as keel:
         invalidator = around(Copies(keel.cache, keel.sessions))
         invalidations = database.after_commit = Invalidations(invalidator, clock)
-        ground = _Ground(settings, clock, database, Tasks(), keel, sessions)
+        ground = _Ground(settings, clock, database, Tasks(), keel, sessions, Fences(database, keel.locks))
         try:
             await migrate(ground.database)
             invalidations.start(ground.database)
@@ -232,10 +238,10 @@ class Copies:
 
 async def _follow_outbox(ground: _Ground, invalidator: Invalidator, *, is_shared: bool) -> None:
     """Hear of what others write. Where the cache `is_shared` they throw its copies away themselves, unless they die."""
-    replay = OutboxReplay(ground.database, ground.clock, invalidator, is_shared=is_shared)
+    replay = OutboxReplay(ground.database, ground.clock, invalidator, sharing=ground.fences if is_shared else None)
     await replay.catch_up()
     ground.tasks.start("following the outbox", replay.run())
-    ground.tasks.every(TIDY_OUTBOX_EVERY, "forgetting the outbox", replay.forget)
+    ground.tidy(TIDY_OUTBOX_EVERY, "forgetting the outbox", replay.forget)
     if ground.database.dialect == "postgresql" and not is_shared:
         ground.tasks.start("listening for writes", Notices(ground.database, replay.wake).run())
 
@@ -265,8 +271,8 @@ def _security(ground: _Ground, passwords: Passwords) -> SecurityState:
     identities = Identities(clock, sessions, Profiles(database, ground.keel.cache), api_keys)
     remembered = RememberedAnswers(database, clock)
     origins = TrustedOrigins(frozenset({settings.public_url, *settings.cors_origins}))
-    ground.tasks.every(TIDY_EVERY, "forgetting answers", remembered.forget_expired)
-    ground.tasks.every(TIDY_EVERY, "forgetting sessions", ground.sessions.forget_expired)
+    ground.tidy(TIDY_EVERY, "forgetting answers", remembered.forget_expired)
+    ground.tidy(TIDY_EVERY, "forgetting sessions", ground.sessions.forget_expired)
     return {
         "authentication": Authentication(identities.identify, session_cookie(settings), origins),
         "identities": identities,
@@ -287,9 +293,9 @@ def _trading(ground: _Ground, warming: Warming, *, runs_imports: bool) -> Tradin
     runner = ImportRunner(Equipment(database, clock, files, opener, LEASE, _warmer(warming)), ground.tasks)
     notebook = Notebook(database, clock)
     analytics = Analytics(database, clock, notebook)
-    ground.tasks.every(TIDY_EVERY, "purging deleted accounts", accounts.purge_deleted)
+    ground.tidy(TIDY_EVERY, "purging deleted accounts", accounts.purge_deleted)
     imports = Imports(database, clock, files, runner.wake)
-    ground.tasks.every(TIDY_EVERY, "purging deleted imports", imports.purge_deleted)
+    ground.tidy(TIDY_EVERY, "purging deleted imports", imports.purge_deleted)
     if runs_imports:
         runner.start()
     return {

@@ -11,7 +11,7 @@ from keel.errors import NotFound
 from keel.ids import uuid7
 from tradesense.accounts import repository
 from tradesense.accounts.repository import Account, AccountId
-from tradesense.db.engine import Database, WriteConnection
+from tradesense.db.engine import Database, WriteConnection, Writing
 from tradesense.db.generations import AccountBusy, Claim, Tenure
 from tradesense.domain.contracts import multiplier_of
 from tradesense.domain.matching import Method
@@ -120,19 +120,19 @@ class Accounts:
                 raise VersionMismatch
             return await raise_data_version(connection, user, [account])
 
-    async def purge_deleted(self) -> int:
+    async def purge_deleted(self, write: Writing) -> int:
         """Take out of the database what was deleted more than 30 days ago, and say how many accounts."""
         async with self._database.read() as connection:
             gone = await repository.deleted_before(connection, self._clock.now() - KEPT)
-        return sum([await self._purge(account) for account in gone])
+        return sum([await self._purge(account, write) for account in gone])
 
-    async def _purge(self, account: UUID) -> bool:
+    async def _purge(self, account: UUID, write: Writing) -> bool:
         tenure = Tenure(self._database, self._clock, _LEASE)
         try:
-            async with self._database.write() as connection:
+            async with write() as connection:
                 await tenure.claim(connection, account)
         except AccountBusy:
-            return False  # another process is at it
+            return False  # another writer has it
         await tenure.sweep(Claim(account, generation=0, dirty=True))
         async with tenure.write() as connection:
             await repository.erase(connection, account)

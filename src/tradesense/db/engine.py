@@ -1,7 +1,7 @@
 """The database: connections to read and to write with, one transaction each, committed once at the edge."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any, Final, NewType
 
@@ -17,6 +17,9 @@ ReadConnection = NewType("ReadConnection", AsyncConnection)
 
 WriteConnection = NewType("WriteConnection", ReadConnection)
 """A writing transaction; it may read, too. Whoever opened it commits, nobody beneath does."""
+
+Writing = Callable[[], AbstractAsyncContextManager[WriteConnection]]
+"""Opens a writing transaction: `Database.write`, or one that shows first that it may."""
 
 _DRIVERS: Final = {
     "postgres": "postgresql+asyncpg",

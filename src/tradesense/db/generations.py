@@ -5,8 +5,8 @@ invisible, and then publishes them all by raising the account's generation. What
 swept away before the next one works.
 """
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, NewType
 from uuid import UUID
@@ -17,7 +17,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from keel.clock import Clock
 from keel.errors import Conflict
 from keel.ids import uuid7
-from tradesense.db.engine import Database, WriteConnection
+from tradesense.db.engine import Database, WriteConnection, Writing
 from tradesense.db.tables import (
     FOREVER,
     accounts,
@@ -45,8 +45,6 @@ CHUNK: Final = 500
 """Rows that one transaction of a sweep touches, some 20 ms of writing."""
 FOUND_AT_ONCE: Final = 20_000
 """Rows that are looked up before they are swept, a few MB."""
-
-Write = Callable[[], AbstractAsyncContextManager[WriteConnection]]
 
 
 class AccountBusy(Conflict):
@@ -195,7 +193,7 @@ def _is_row(table: Table[Any]) -> ColumnElement[bool]:
 
 
 async def _in_chunks(
-    database: Database, table: Table[Any], where: ColumnElement[bool], statement: Delete | Update, write: Write
+    database: Database, table: Table[Any], where: ColumnElement[bool], statement: Delete | Update, write: Writing
 ) -> None:
     """Apply a statement to the rows of a condition, which it must make false, `CHUNK` of them per transaction."""
     keys = [column.label(f"key_{column.name}") for column in table.primary_key.columns]

@@ -3,16 +3,19 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import select
 
 from keel.clock import Clock
+from keel.locks.contract import LockNotAcquired
 from tradesense.db import outbox
-from tradesense.db.engine import Database, ReadConnection
+from tradesense.db.engine import Database, ReadConnection, Writing
+from tradesense.db.fences import TTL, FenceLost, Fences
 from tradesense.db.invalidation import Invalidator, ended_by, profile_tag, tags_of, user_tag
 from tradesense.db.outbox import Position
 from tradesense.db.tables import users
@@ -27,6 +30,8 @@ UNCERTAIN: Final = timedelta(seconds=30)
 """A reader that has not looked for so long throws everything away: others may have taken it for dead."""
 KEPT: Final = timedelta(hours=1)
 """How long rows stay once they are done; far longer than `UNCERTAIN`."""
+REPLAY: Final = "replaying the outbox"
+"""What one instance does for all where they share copies."""
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -34,13 +39,14 @@ _LOG: Final = logging.getLogger(__name__)
 class OutboxReplay:
     """Follows the outbox.
 
-    Where one store has the copies of all instances (`is_shared`), whoever wrote has thrown them away for everybody,
-    unless it died or failed: a write is applied here once it has been seen undone for longer than `OVERDUE`, and no
-    sooner, which would throw away copies made since. Tokens that have ended never come back, so what ended them is
-    applied as soon as it is seen. Where each instance has copies of its own, what the others write is applied as soon
-    as it is seen, and marked done by its writer alone, unless that is dead.
+    Where one store has the copies of all instances, whoever wrote has thrown them away for everybody, unless it died or
+    failed: a write is applied once it has been seen undone for longer than `OVERDUE`, and no sooner, which would throw
+    away copies made since; and by one instance for all, which `sharing` decides. Tokens that have ended never come
+    back, so what ended them is applied as soon as it is seen, by each. Where each instance has copies of its own
+    (`sharing` is None), what the others write is applied as soon as it is seen, and marked done by its writer alone,
+    unless that is dead.
 
-    Two instances that apply the same write do no harm.
+    Two instances that apply the same write do no harm, beside the work.
     """
 
     def __init__(
@@ -49,13 +55,13 @@ class OutboxReplay:
         clock: Clock,
         invalidator: Invalidator,
         *,
-        is_shared: bool,
+        sharing: Fences | None,
         poll: timedelta = POLL,
     ) -> None:
         self._database = database
         self._clock = clock
         self._invalidator = invalidator
-        self._is_shared = is_shared
+        self._sharing = sharing
         self._poll = poll
         self._woken = asyncio.Event()
         self._position: Position | None = None
@@ -93,27 +99,48 @@ class OutboxReplay:
             async for users_tags in self._everybodys(connection, now):
                 tags |= dict.fromkeys(users_tags)
         await self._forget(ended)
-        await self._invalidate(tags)
-        await self._mark_done(overdue)
+        if self._sharing is None:
+            await self._invalidate(tags)
+            await self._mark_done(overdue, self._database.write)
+        elif overdue:
+            await self._sharing.once(REPLAY, partial(self._replay, {write.id for write in overdue}))
         self._position, self._looked_at = position, now
 
-    async def forget(self) -> int:
+    async def forget(self, write: Writing) -> int:
         """Drop rows that have been done for an hour, and say how many."""
-        async with self._database.write() as connection:
+        async with write() as connection:
             return await outbox.forget(connection, self._clock.now() - KEPT)
 
     async def _catch_up(self) -> None:
         self._looked_at = self._clock.now()
         async with self._database.read() as connection:
             self._position = await outbox.position(connection)
-            found = await outbox.undone(connection)
-        while found:
+        if self._sharing is None:
+            await self._replay_all(None)
+            return
+        with contextlib.suppress(LockNotAcquired, FenceLost):  # what another leaves undone is found by the first looks
+            async with self._sharing.alone(REPLAY, wait=TTL) as write:
+                await self._replay_all(write)
+
+    async def _replay_all(self, write: Writing | None) -> None:
+        """Apply what is undone, and mark it where there is something to `write` with."""
+        last = 0
+        while found := await self._undone(last):
             await self._forget(ended_by(found))
             await self._invalidate(tags_of(found))
-            if self._is_shared:
-                await self._mark_done(found)
-            async with self._database.read() as connection:
-                found = await outbox.undone(connection, found[-1].id)
+            if write is not None:
+                await self._mark_done(found, write)
+            last = found[-1].id
+
+    async def _replay(self, overdue: Collection[int], write: Writing) -> None:
+        """Apply those of the `overdue` ids that nobody has applied before the lock was ours."""
+        rest = [each for each in await self._undone() if each.id in overdue]
+        await self._invalidate(tags_of(rest))
+        await self._mark_done(rest, write)
+
+    async def _undone(self, after: int = 0) -> list[Write]:
+        async with self._database.read() as connection:
+            return await outbox.undone(connection, after)
 
     def _overdue(self, undone: Sequence[Write]) -> list[Write]:
         """Those whose writer has had its time. It is measured here: the clocks of others may go wrong."""
@@ -122,23 +149,23 @@ class OutboxReplay:
         return [write for write in undone if now - self._first_seen[write.id] >= self._patience(write).total_seconds()]
 
     def _patience(self, write: Write) -> timedelta:
-        if self._is_shared and write.ended:
+        if self._sharing is not None and write.ended:
             return timedelta(0)
-        return OVERDUE if self._is_shared or write.origin == self._database.origin else DEAD
+        return OVERDUE if self._sharing is not None or write.origin == self._database.origin else DEAD
 
     def _is_certain(self, now: datetime) -> bool:
         return self._position is not None and now - self._looked_at <= UNCERTAIN
 
     async def _news(self, connection: ReadConnection, now: datetime) -> AsyncIterator[list[Write]]:
         """What others have written since the last look, in parts."""
-        if self._is_shared or self._position is None or not self._is_certain(now):
+        if self._sharing is not None or self._position is None or not self._is_certain(now):
             return
         async for writes in outbox.since(connection, self._position):
             yield [write for write in writes if write.origin != self._database.origin]
 
     async def _everybodys(self, connection: ReadConnection, now: datetime) -> AsyncIterator[list[str]]:
         """The tags of all users, in parts, where it is not known what others have written."""
-        if self._is_shared or self._is_certain(now):
+        if self._sharing is not None or self._is_certain(now):
             return
         await self._invalidator.forget_all_tokens()
         everybody = await connection.stream_scalars(select(users.c.id))
@@ -154,10 +181,10 @@ class OutboxReplay:
         while part := list(islice(rest, outbox.AT_ONCE)):
             await self._invalidator.invalidate_tags(*part)
 
-    async def _mark_done(self, writes: Sequence[Write]) -> None:
+    async def _mark_done(self, writes: Sequence[Write], write: Writing) -> None:
         if writes:
-            async with self._database.write() as connection:
-                await outbox.mark_done(connection, [write.id for write in writes], self._clock.now())
+            async with write() as connection:
+                await outbox.mark_done(connection, [each.id for each in writes], self._clock.now())
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         try:

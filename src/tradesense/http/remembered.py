@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import ColumnElement
 
 from keel.clock import Clock
-from tradesense.db.engine import Database
+from tradesense.db.engine import Database, Writing
 from tradesense.db.tables import idempotency
 from tradesense.http.authentication import UserId
 
@@ -73,9 +73,9 @@ class RememberedAnswers:
         async with self._database.write() as connection:
             await connection.execute(delete(idempotency).where(_of(user, key), idempotency.c.status.is_(None)))
 
-    async def forget_expired(self) -> int:
+    async def forget_expired(self, write: Writing) -> int:
         """Drop what is older than a day, and say how much."""
-        async with self._database.write() as connection:
+        async with write() as connection:
             dropped = await connection.execute(delete(idempotency).where(_expired(self._clock.now())))
         return dropped.rowcount
 

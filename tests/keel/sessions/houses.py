@@ -17,6 +17,7 @@ from keel.sessions.memory import MemorySessions
 from keel.sessions.store import Sessions
 from tests.tradesense.db.copies import until
 from tradesense.db.engine import Database
+from tradesense.db.fences import Fences
 from tradesense.db.invalidation import Invalidations
 from tradesense.db.replay import OutboxReplay
 from tradesense.db.tables import users
@@ -95,7 +96,7 @@ async def opened(
     async with Keel.open(redis_url, namespace, session_options=SessionOptions(durable, lifetimes, clock)) as keel:
         copies = Copies(keel.cache, keel.sessions)
         database.after_commit = invalidations = Invalidations(copies, clock)
-        replay = OutboxReplay(database, clock, copies, is_shared=redis_url is not None)
+        replay = OutboxReplay(database, clock, copies, sharing=Fences(database, keel.locks) if redis_url else None)
         await replay.catch_up()
         house = House(keel, namespace, database, replay)
         try:

@@ -146,9 +146,9 @@ async def test_what_was_deleted_long_ago_leaves_the_database(app: Served, user: 
     samples = await fill(user)
     await user.delete(f"/accounts/{samples.ids['account_id']}")
     app.clock.forward(KEPT - timedelta(days=1))
-    assert await accounts.purge_deleted() == 0
+    assert await accounts.purge_deleted(accounts._database.write) == 0
     app.clock.forward(timedelta(days=1, seconds=1))
-    assert await accounts.purge_deleted() == 1
+    assert await accounts.purge_deleted(accounts._database.write) == 1
     async with accounts._database.read() as connection:
         for table in ("accounts", "books", "executions", "trades", "segments", "execution_sources", "annotations"):
             assert (await connection.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one() == 0, table  # noqa: S608

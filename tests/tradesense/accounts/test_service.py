@@ -129,6 +129,6 @@ async def test_an_account_that_another_process_purges_is_left_to_it(
     tenure = Tenure(database, app.clock, timedelta(minutes=1))
     async with database.write() as connection:
         await tenure.claim(connection, account)
-    assert await accounts.purge_deleted() == 0
+    assert await accounts.purge_deleted(database.write) == 0
     app.clock.forward(timedelta(minutes=2))
-    assert await accounts.purge_deleted() == 1
+    assert await accounts.purge_deleted(database.write) == 1

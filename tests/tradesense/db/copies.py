@@ -13,9 +13,13 @@ from sqlalchemy import insert, select
 
 from keel.clock import SystemClock
 from keel.ids import uuid7
+from keel.locks.leases import LeaseLocks
+from keel.locks.memory import MemoryLockStore
+from keel.tasks import Tasks
 from tests.application import Hands
 from tradesense.db import outbox as rows
 from tradesense.db.engine import Database
+from tradesense.db.fences import Fences
 from tradesense.db.invalidation import Invalidations, Invalidator, user_tag
 from tradesense.db.replay import OutboxReplay
 from tradesense.db.tables import outbox, users
@@ -84,12 +88,23 @@ class Copies:
 class Instance:
     """One process's worth: a database, copies, and whatever throws them away."""
 
-    def __init__(self, url: str, *, is_shared: bool = False, poll: timedelta = timedelta(hours=1)) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        is_shared: bool = False,
+        poll: timedelta = timedelta(hours=1),
+        store: MemoryLockStore | None = None,
+    ) -> None:
         self.clock = Hands(SystemClock().now())
         self.copies = Copies()
         self.invalidations = Invalidations(self.copies, self.clock)
         self.database = Database(url, after_commit=self.invalidations)
-        self.replay = OutboxReplay(self.database, self.clock, self.copies, is_shared=is_shared, poll=poll)
+        self.tasks = Tasks()
+        self.locks = LeaseLocks(store or MemoryLockStore(), self.tasks)
+        self.fences = Fences(self.database, self.locks)
+        sharing = self.fences if is_shared else None
+        self.replay = OutboxReplay(self.database, self.clock, self.copies, sharing=sharing, poll=poll)
 
     async def add_user(self) -> UserId:
         user = UserId(uuid7())
@@ -126,6 +141,8 @@ class Instance:
         return await self.undone() == number
 
     async def close(self) -> None:
+        self.locks.close()
+        await self.tasks.close(timedelta(seconds=WITHIN_S))
         await self.invalidations.close(self.database, timedelta(seconds=WITHIN_S))
         await self.database.close()
 
@@ -135,11 +152,12 @@ Start = Callable[..., Awaitable[Instance]]
 
 @asynccontextmanager
 async def instances(url: str) -> AsyncIterator[Start]:
-    """Instances on one database, each caught up with the outbox when it starts."""
+    """Instances on one database and with the same locks, each caught up with the outbox when it starts."""
+    store = MemoryLockStore()
     async with AsyncExitStack() as stack:
 
         async def start(*, is_shared: bool = False) -> Instance:
-            instance = Instance(url, is_shared=is_shared)
+            instance = Instance(url, is_shared=is_shared, store=store)
             stack.push_async_callback(instance.close)
             await instance.replay.catch_up()
             return instance

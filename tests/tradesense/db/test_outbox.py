@@ -114,9 +114,9 @@ async def test_rows_are_forgotten_an_hour_after_they_are_done_and_undone_ones_ne
     async with instance.database.write() as connection:
         await outbox.mark_done(connection, [done.id], instance.clock.now())
     instance.clock.forward(timedelta(minutes=59))
-    assert await instance.replay.forget() == 0
+    assert await instance.replay.forget(instance.database.write) == 0
     instance.clock.forward(timedelta(minutes=2))
-    assert await instance.replay.forget() == 1
+    assert await instance.replay.forget(instance.database.write) == 1
     assert [row.id for row in await instance.outbox()] == [undone.id]
 
 
@@ -128,6 +128,6 @@ async def test_an_id_that_was_forgotten_is_not_given_again(instance: Instance) -
     async with instance.database.write() as connection:
         await outbox.mark_done(connection, [row.id], instance.clock.now())
     instance.clock.forward(timedelta(hours=2))
-    assert await instance.replay.forget() == 1
+    assert await instance.replay.forget(instance.database.write) == 1
     await instance.write(user)
     assert [write.id > row.id for write in await reader.read()] == [True]

@@ -169,3 +169,40 @@ async def test_the_outbox_is_looked_at_again_and_again(migrated_url: str, instan
             await instance.write(user)
             await following.copies.hears(tag(user))
     await following.close()
+
+
+async def test_with_shared_copies_one_instance_replays_for_all(start: Start) -> None:
+    writer, one, other = [await start(is_shared=True) for _ in range(3)]
+    lost = await _leave_undone(writer)
+    for each in (one, other):
+        assert await each.look() == []
+        each.clock.forward(SECOND)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> None:
+        begun.set()
+        await go_on.wait()
+
+    one.copies.before = slowly
+    looking = asyncio.get_running_loop().create_task(one.replay.look())
+    await begun.wait()
+    assert await other.look() == [], "another is at it"
+    assert await other.undone() == 1
+    go_on.set()
+    await looking
+    assert one.copies.told == [lost]
+    assert await other.look() == []
+    assert await other.undone() == 0
+
+
+async def test_what_another_has_replayed_before_the_lock_was_ours_is_not_replayed_again(start: Start) -> None:
+    writer, one, other = [await start(is_shared=True) for _ in range(3)]
+    lost = await _leave_undone(writer)
+    for each in (one, other):
+        await each.look()
+        each.clock.forward(SECOND)
+    async with other.database.read() as connection:
+        seen = {write.id for write in await outbox.undone(connection)}
+    assert await one.look() == [lost]
+    await other.replay._replay(seen, other.database.write)
+    assert other.copies.told == []

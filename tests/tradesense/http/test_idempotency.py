@@ -204,4 +204,5 @@ async def test_a_key_is_forgotten_after_a_day(app: Served, shop: httpx.AsyncClie
     await shop.post("/orders", headers=KEY)
     assert orders.done == 2
     app.clock.forward(timedelta(hours=25))
-    assert await app.state["remembered"].forget_expired() == 1
+    remembered = app.state["remembered"]
+    assert await remembered.forget_expired(remembered._database.write) == 1

@@ -110,7 +110,7 @@ async def test_a_large_import_is_taken_back_page_by_page(world: World) -> None:
 async def test_a_deleted_import_is_forgotten_after_its_time_and_its_file_with_it(world: World) -> None:
     kept, gone = await world.take(generic(FOUR)), await world.take(generic(FOUR[:1]))
     await world.undoing.undo(world.user, gone.id)
-    await world.imports.purge_deleted()
+    await world.imports.purge_deleted(world.database.write)
     assert world.files.path(gone.sha256).exists()
     long_ago = datetime(2020, 1, 1, tzinfo=UTC)
     async with world.database.write() as connection:
@@ -118,7 +118,7 @@ async def test_a_deleted_import_is_forgotten_after_its_time_and_its_file_with_it
         await connection.execute(update(files).values(created_at=long_ago))
     for record in (kept, gone):
         os.utime(world.files.path(record.sha256), (0, 0))
-    await world.imports.purge_deleted()
+    await world.imports.purge_deleted(world.database.write)
     assert not world.files.path(gone.sha256).exists()
     assert world.files.path(kept.sha256).exists()
     assert [record.id for record in await world.imports.list(world.user, None, 10)] == [kept.id]

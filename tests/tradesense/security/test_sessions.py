@@ -44,8 +44,8 @@ async def test_a_user_logs_out_everywhere(app: Served, user: Person) -> None:
 
 async def test_what_has_expired_is_forgotten(app: Served, user: Person, database: Database) -> None:
     store = SqlSessions(database, app.clock, app.state["logins"].lifetimes)
-    assert await store.forget_expired() == 0
+    assert await store.forget_expired(database.write) == 0
     app.clock.forward(app.state["logins"].lifetimes.idle)
     assert (await user.get("/auth/me")).json()["code"] == "session_expired"
-    assert await store.forget_expired() == 1
+    assert await store.forget_expired(database.write) == 1
     assert (await user.get("/auth/me")).json()["code"] == "session_unknown"

@@ -1,6 +1,7 @@
 """All tables, by their names."""
 
 from tradesense.db.tables.accounts import accounts, books, instrument_aliases, instruments
+from tradesense.db.tables.fences import fences
 from tradesense.db.tables.identity import KeyScope, Role, api_keys, audit, idempotency, sessions, users
 from tradesense.db.tables.imports import ImportStatus, files, imports, mappings
 from tradesense.db.tables.journal import annotation_tags, annotations, journal_entries, playbooks, tags
@@ -30,6 +31,7 @@ __all__ = [
     "cash_sources",
     "execution_sources",
     "executions",
+    "fences",
     "files",
     "idempotency",
     "imports",

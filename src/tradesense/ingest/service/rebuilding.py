@@ -8,7 +8,8 @@ from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 from tradesense.db.bulk import Batch
-from tradesense.db.generations import Claim, Write
+from tradesense.db.engine import Writing
+from tradesense.db.generations import Claim
 from tradesense.domain.executions import Execution
 from tradesense.domain.matching import SEGMENT_EXECUTIONS, Unmatched, match, segments
 from tradesense.domain.money import exact
@@ -38,7 +39,7 @@ Observe = Callable[[int, Sequence[Trade]], None]
 class Rebuild:
     """Rebuilds books of one account for the claimed generation. Runs in a worker thread of the event loop."""
 
-    def __init__(self, desk: Desk, write: Write, claim: Claim, account: Account, rows: LedgerRows) -> None:
+    def __init__(self, desk: Desk, write: Writing, claim: Claim, account: Account, rows: LedgerRows) -> None:
         self.unmatched: list[tuple[int, Unmatched]] = []
         self.executions = 0
         self._desk = desk

@@ -10,7 +10,8 @@ from uuid import UUID
 from tradesense.brokers.identities import execution_id
 from tradesense.brokers.reading import CashEntry, Entry, Reading
 from tradesense.db.bulk import Batch
-from tradesense.db.generations import Claim, Write
+from tradesense.db.engine import Writing
+from tradesense.db.generations import Claim
 from tradesense.domain.executions import Execution, ExecutionKind, order_key
 from tradesense.domain.local_time import microseconds
 from tradesense.domain.money import exact
@@ -81,7 +82,7 @@ class Staging:
     the lines of what may find nothing open to act on: expiries, assignments, transfers, splits.
     """
 
-    def __init__(self, desk: Desk, write: Write, tables: Rows, origin: Origin, comparison: Comparison) -> None:
+    def __init__(self, desk: Desk, write: Writing, tables: Rows, origin: Origin, comparison: Comparison) -> None:
         self.rows = 0
         self.executions = 0
         self.movements = 0

@@ -3,8 +3,8 @@
 from uuid import UUID
 
 from keel.clock import Clock
-from tradesense.db.engine import Database, WriteConnection
-from tradesense.db.generations import Claim, Write
+from tradesense.db.engine import Database, WriteConnection, Writing
+from tradesense.db.generations import Claim
 from tradesense.db.tables import ImportStatus
 from tradesense.domain.executions import order_key
 from tradesense.http.authentication import UserId
@@ -52,7 +52,7 @@ class Undoing:
             return await self._changes.publish(user_id, change, tenure, mark)
 
 
-async def take_back(database: Database, write: Write, destination: Destination, import_id: UUID) -> None:
+async def take_back(database: Database, write: Writing, destination: Destination, import_id: UUID) -> None:
     """Let what an account has from one import alone die in the claimed generation."""
     account_id, claim = destination.account.id, destination.claim
     after: UUID | None = None
@@ -85,7 +85,7 @@ def _moved(sourced: Sourced) -> list[Moved]:
     return [Moved(sourced.id, placed)] if placed != key else []
 
 
-async def _take_back_cash(database: Database, write: Write, claim: Claim, import_id: UUID) -> None:
+async def _take_back_cash(database: Database, write: Writing, claim: Claim, import_id: UUID) -> None:
     after: UUID | None = None
     while True:
         async with database.read() as reader:

@@ -12,7 +12,7 @@ from keel.ids import uuid7
 from tradesense.accounts.service import AccountNotFound
 from tradesense.brokers import registry
 from tradesense.brokers.registry import UnknownBroker
-from tradesense.db.engine import Database, ReadConnection
+from tradesense.db.engine import Database, ReadConnection, Writing
 from tradesense.db.tables import ImportStatus
 from tradesense.http.authentication import UserId
 from tradesense.ingest.repository import places, queue
@@ -105,10 +105,10 @@ class Imports:
         self._wake()
         return record
 
-    async def purge_deleted(self) -> None:
+    async def purge_deleted(self, write: Writing) -> None:
         """Forget imports that were deleted more than 30 days ago, and the files that only they had."""
         before = self._clock.now() - DELETED_STAY
-        async with self._database.write() as connection:
+        async with write() as connection:
             orphans = await queue.erase_deleted(connection, before)
         for sha256 in orphans:
             await self._files.remove(sha256, before)

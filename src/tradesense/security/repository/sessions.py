@@ -12,7 +12,7 @@ from keel.clock import Clock
 from keel.ids import uuid7
 from keel.sessions.contract import Kept, Lifetimes, Session, SessionExpired, SessionUnknown, Subject
 from tradesense.db import outbox
-from tradesense.db.engine import Database, WriteConnection
+from tradesense.db.engine import Database, WriteConnection, Writing
 from tradesense.db.tables import sessions, users
 
 _KNOWN: Final = ("ip", "user_agent")
@@ -115,9 +115,9 @@ class SqlSessions:
             rows = await connection.execute(query.order_by(sessions.c.last_seen_at.desc(), sessions.c.id.desc()))
         return [_kept(row, now) for row in rows]
 
-    async def forget_expired(self) -> int:
+    async def forget_expired(self, write: Writing) -> int:
         """Drop sessions that can never come back, and say how many."""
-        async with self._database.write() as connection:
+        async with write() as connection:
             ended = delete(sessions).where(sessions.c.expires_at <= self._clock.now())
             return (await connection.execute(ended)).rowcount
 
