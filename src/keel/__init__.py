@@ -6,15 +6,26 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from keel.cache.response import cache_response
     from keel.events.handles import publish, subscribe
+    from keel.health.handles import health_checker
     from keel.locks.handles import lock
     from keel.ratelimit.handles import check_rate_limit, rate_limit
     from keel.sessions.handles import session_store
 
-__all__ = ["cache_response", "check_rate_limit", "lock", "publish", "rate_limit", "session_store", "subscribe"]
+__all__ = [
+    "cache_response",
+    "check_rate_limit",
+    "health_checker",
+    "lock",
+    "publish",
+    "rate_limit",
+    "session_store",
+    "subscribe",
+]
 
 _PLACES: Final = {
     "cache_response": "keel.cache.response",
     "check_rate_limit": "keel.ratelimit.handles",
+    "health_checker": "keel.health.handles",
     "lock": "keel.locks.handles",
     "publish": "keel.events.handles",
     "rate_limit": "keel.ratelimit.handles",

@@ -18,10 +18,13 @@ from keel.events.contract import Events
 from keel.events.hub import Hub
 from keel.events.memory import MemoryBroker
 from keel.events.redis import RedisBroker
+from keel.health.assembly import health
+from keel.health.checker import HealthChecker
 from keel.locks.contract import Locks
 from keel.locks.leases import LeaseLocks
 from keel.locks.memory import MemoryLockStore
 from keel.locks.redis import RedisLockStore
+from keel.metrics.looplag import LoopLag
 from keel.ratelimit.assembly import rate_limits
 from keel.ratelimit.limiter import RateLimits
 from keel.redis.connecting import connect
@@ -53,6 +56,7 @@ class Keel:
     namespace: str
     cache: HybridCache
     events: Events
+    health: HealthChecker
     locks: Locks
     limits: RateLimits
     sessions: Sessions
@@ -90,7 +94,11 @@ class Keel:
             locks = _locks(stack, redis, namespace, tasks)
             limits = await stack.enter_async_context(rate_limits(redis, namespace, tasks))
             signed_in = stack.enter_context(sessions(redis, namespace, tasks, session_options or SessionOptions()))
-            keel = cls(namespace, cache, events, locks, limits, signed_in, tasks, redis)
+            lag = LoopLag()
+            stack.callback(lag.close)
+            other = cache_redis if cache_redis is not redis else None
+            checks = health(tasks, lag, {"redis": redis, "redis_cache": other})
+            keel = cls(namespace, cache, events, checks, locks, limits, signed_in, tasks, redis)
             stack.enter_context(current.listed(keel))
             yield keel
 

@@ -1,0 +1,1 @@
+"""Health: what the service stands on, asked in time, and whether it should be sent work."""

@@ -1,0 +1,1 @@
+"""Metrics: how much, how often and how long, for whoever collects such figures."""
