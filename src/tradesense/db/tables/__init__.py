@@ -1,6 +1,7 @@
 """All tables, by their names."""
 
 from tradesense.db.tables.accounts import accounts, books, instrument_aliases, instruments
+from tradesense.db.tables.business import business_days
 from tradesense.db.tables.fences import fences
 from tradesense.db.tables.identity import KeyScope, Role, api_keys, audit, idempotency, sessions, users
 from tradesense.db.tables.imports import ImportStatus, files, imports, mappings
@@ -15,18 +16,21 @@ from tradesense.db.tables.ledger import (
 )
 from tradesense.db.tables.outbox import outbox
 from tradesense.db.tables.schema import FOREVER, metadata
+from tradesense.db.tables.work import TaskState, schedules, tasks
 
 __all__ = [
     "FOREVER",
     "ImportStatus",
     "KeyScope",
     "Role",
+    "TaskState",
     "accounts",
     "annotation_tags",
     "annotations",
     "api_keys",
     "audit",
     "books",
+    "business_days",
     "cash_movements",
     "cash_sources",
     "execution_sources",
@@ -42,9 +46,11 @@ __all__ = [
     "metadata",
     "outbox",
     "playbooks",
+    "schedules",
     "segments",
     "sessions",
     "tags",
+    "tasks",
     "trades",
     "users",
 ]

@@ -43,7 +43,7 @@ class ImportColumns(TypedColumns):
 
     `account_id` is the account that was asked for, `accounts` the ids of those it went into. `claimed_until` is the
     lease of the worker that runs it; past it, another takes over. `options` is what the person said (timezone, date,
-    date_order, mapping, skip_errors, suspected_duplicates).
+    date_order, mapping, skip_errors, suspected_duplicates). `traceparent` is whose trace it belongs to (W3C).
     """
 
     id = Column(Identifier, primary_key=True)
@@ -71,6 +71,7 @@ class ImportColumns(TypedColumns):
     attempts = Column(Integer, nullable=False, server_default="0")
     claimed_by = optional(Text)
     claimed_until = optional(UtcDateTime)
+    traceparent = optional(Text)
     created_at = Column(UtcDateTime, nullable=False)
     started_at = optional(UtcDateTime)
     finished_at = optional(UtcDateTime)

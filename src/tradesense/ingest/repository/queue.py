@@ -53,6 +53,7 @@ class ImportRecord:
     attempts: int
     claimed_by: Owner | None
     claimed_until: datetime | None
+    traceparent: str | None
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

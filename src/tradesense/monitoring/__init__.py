@@ -1,0 +1,1 @@
+"""How the service itself does: its health, for whoever sends it work, and more for administrators."""
