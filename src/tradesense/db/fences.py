@@ -73,7 +73,7 @@ class Fences:
             is_next = fences.c.fence <= added.excluded.fence
             raised = added.on_conflict_do_update(index_elements=["name"], set_={"fence": fence}, where=is_next)
         async with self._database.write() as connection:
-            given = await connection.scalar(raised.returning(fences.c.fence))
+            given: int | None = await connection.scalar(raised.returning(fences.c.fence))
         if given is None:
             raise FenceLost
         return given

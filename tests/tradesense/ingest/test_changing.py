@@ -16,7 +16,7 @@ from tradesense.db.tables import accounts, executions
 from tradesense.domain.executions import Side
 from tradesense.domain.matching import Method
 from tradesense.ingest.service import changing
-from tradesense.ingest.service.changing import Changes, TooManyDigits, nothing_more
+from tradesense.ingest.service.changing import Change, Changes, TooManyDigits, nothing_more
 from tradesense.ingest.service.manual import Entered
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
@@ -56,6 +56,40 @@ async def test_another_method_and_multiplier_match_anew(world: World) -> None:
         world.user, account.id, method=Method.LIFO, multipliers={"AAPL": Decimal(2)}, last=nothing_more
     )
     assert (await world.totals())[2] == Decimal(230)
+
+
+async def test_a_change_goes_by_the_account_as_whoever_had_it_before_has_left_it(world: World) -> None:
+    account, changes = await world.add_account(), _changes(world)
+
+    async def found() -> Method:
+        async with changes.to(world.user, [account]) as (change, _):
+            return change.destinations[0].account.method
+
+    async with world.database.write() as connection:
+        await connection.execute(update(accounts).values(method=Method.LIFO.value))
+        finding = asyncio.get_running_loop().create_task(found())
+        await asyncio.sleep(0.1)  # time enough to look, and to wait for the row
+    assert await finding is Method.LIFO
+
+
+async def test_of_two_who_choose_the_same_method_one_matches_anew(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.take(generic(FOUR))
+    (account,) = await world.accounts()
+    matched: list[int] = []
+
+    async def rebuild(change: Change) -> None:
+        matched.append(sum(len(each.landings) for each in change.destinations))
+
+    monkeypatch.setattr(Change, "rebuild", rebuild)
+
+    async def keep(connection: WriteConnection) -> None:
+        await connection.execute(update(accounts).values(method=Method.LIFO.value))
+
+    for _ in range(2):
+        await world.restoring.rebuild(world.user, account.id, method=Method.LIFO, multipliers={}, last=keep)
+    assert matched == [2, 0], "books matched anew"
 
 
 async def test_numbers_that_cannot_be_added_up_are_refused_and_leave_nothing(world: World) -> None:

@@ -1,6 +1,7 @@
 """Laws of importing: the order of files makes no difference, rebuilding makes none, and a segment is only a cut."""
 
 import random
+from decimal import Decimal
 from itertools import pairwise
 from uuid import UUID
 
@@ -13,6 +14,9 @@ from tradesense.db.tables import executions, segments, trades
 from tradesense.domain.matching import Method
 from tradesense.ingest.service import rebuilding
 from tradesense.ingest.service.changing import nothing_more
+
+OF_NOTHING = {"ZZZ": Decimal(2)}
+"""Multipliers that no book has, and the account has not had either: so all of it is matched anew."""
 
 QUICK = settings(
     max_examples=5,
@@ -81,7 +85,7 @@ async def test_rebuilding_gives_what_incremental_imports_gave_bit_for_bit(world:
     for part in parts:
         await world.take(generic(part), account_id=account)
     incremental = await world.everything()
-    await world.restoring.rebuild(world.user, account, method=Method.FIFO, multipliers={}, last=nothing_more)
+    await world.restoring.rebuild(world.user, account, method=Method.FIFO, multipliers=OF_NOTHING, last=nothing_more)
     assert await world.everything() == incremental
     await world.restoring.rebuild_from_files(world.user, account)
     assert await world.everything() == incremental
@@ -99,6 +103,6 @@ async def test_what_is_matched_from_memory_is_what_is_matched_when_read_back(wor
     await world.take(generic(rows, header).replace(b"'", b'"'))
     from_memory = await world.everything()
     (account,) = await world.accounts()
-    await world.restoring.rebuild(world.user, account.id, method=Method.FIFO, multipliers={}, last=nothing_more)
+    await world.restoring.rebuild(world.user, account.id, method=Method.FIFO, multipliers=OF_NOTHING, last=nothing_more)
     assert len(from_memory["executions"]) == 60
     assert await world.everything() == from_memory

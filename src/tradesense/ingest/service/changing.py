@@ -19,7 +19,6 @@ from tradesense.http.authentication import UserId
 from tradesense.http.versions import raise_data_version
 from tradesense.ingest.repository import places
 from tradesense.ingest.repository.ledgers import LedgerRows
-from tradesense.ingest.repository.places import Account
 from tradesense.ingest.service.behind import Desk, in_thread
 from tradesense.ingest.service.rebuilding import Rebuild
 from tradesense.ingest.service.staging import Destination
@@ -136,10 +135,13 @@ class Changes:
     async def _destination(
         self, connection: WriteConnection, tenure: Tenure, user_id: UserId, account_id: UUID
     ) -> Destination:
-        account: Account | None = await places.find_account(connection, user_id, account_id)
+        if await places.find_account(connection, user_id, account_id) is None:
+            raise AccountNotFound
+        claim = await tenure.claim(connection, account_id)
+        account = await places.find_account(connection, user_id, account_id)  # as whoever had the claim has left it
         if account is None:
             raise AccountNotFound
-        return Destination(account, await tenure.claim(connection, account_id))
+        return Destination(account, claim)
 
     async def _is_imported_into(self, account_ids: list[UUID]) -> bool:
         async with self._database.read() as connection:

@@ -11,7 +11,7 @@ from tradesense.brokers import registry
 from tradesense.brokers.contract import NeedsInput, Question
 from tradesense.brokers.reading import Reading
 from tradesense.db.engine import WriteConnection
-from tradesense.db.generations import Tenure
+from tradesense.db.generations import AccountBusy, Tenure
 from tradesense.http.authentication import UserId
 from tradesense.ingest.repository import places
 from tradesense.ingest.repository.places import Account
@@ -105,8 +105,12 @@ class Choice:
             raise NeedsInput(_question([*theirs, *(each.account for each in found if each.is_created)]))
         return await self._created(one)
 
-    async def _claimed(self, account: Account, *, is_created: bool = False) -> Destination:
-        return Destination(account, await self._tenure.claim(self._connection, account.id), is_created)
+    async def _claimed(self, account: Account) -> Destination:
+        claim = await self._tenure.claim(self._connection, account.id)
+        now = await places.find_account(self._connection, self._user_id, account.id)
+        if now is None:
+            raise AccountBusy  # deleted just now: choose again in a moment
+        return Destination(now, claim)
 
     async def _created(self, one: Named) -> Destination:
         account_id = await places.add_account(
@@ -119,7 +123,7 @@ class Choice:
             at=self._at,
         )
         account = await places.get_unshown(self._connection, account_id)
-        return await self._claimed(account, is_created=True)
+        return Destination(account, await self._tenure.claim(self._connection, account_id), is_created=True)
 
 
 def _labelled(accounts: Iterable[Account], label: str | None) -> Account | None:

@@ -43,13 +43,15 @@ class Restoring:
     ) -> int:
         """Match all executions of an account anew, by this method and at these multipliers by contract root.
 
-        `last` writes what belongs to it into the transaction that publishes it. Gives the data's version; raises
-        `AccountNotFound`, `AccountBusy`.
+        One that another instance has matched so meanwhile is left as it is. `last` writes what belongs to it into the
+        transaction that publishes it. Gives the data's version; raises `AccountNotFound`, `AccountBusy`.
         """
         async with self._changes.to(user_id, [account_id]) as (change, tenure):
             (destination,) = change.destinations
-            destination.account = replace(destination.account, method=method, multipliers=multipliers)
-            await self._land_everywhere(destination)
+            wanted = replace(destination.account, method=method, multipliers=multipliers)
+            if wanted != destination.account:
+                destination.account = wanted
+                await self._land_everywhere(destination)
 
             async def settle(connection: WriteConnection) -> None:
                 await places.set_multipliers(connection, destination.account)
