@@ -17,6 +17,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from keel.clock import Clock
 from keel.errors import Conflict
 from keel.ids import uuid7
+from tradesense.db import outbox
 from tradesense.db.engine import Database, WriteConnection, Writing
 from tradesense.db.tables import (
     FOREVER,
@@ -141,6 +142,7 @@ class Tenure:
             )
             if not published.rowcount:
                 raise ClaimLost
+            outbox.note_published(connection, claim.account_id, claim.generation)
         self.claims.clear()
 
     async def sweep(self, claim: Claim) -> None:

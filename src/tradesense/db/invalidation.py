@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import timedelta
 from typing import Final, Protocol
 from uuid import UUID
@@ -36,6 +36,14 @@ class Invalidator(Protocol):
 
     async def forget_all_tokens(self) -> object:
         """Throw away all that this process has of sessions and API keys."""
+
+
+Heard = Callable[[Sequence[Write]], None]
+"""Is told of writes once the copies of what was there before are gone; must neither raise nor wait."""
+
+
+def unheard(_writes: Sequence[Write]) -> None:
+    """Where nobody wants to know."""
 
 
 def user_tag(user_id: UUID) -> str:
@@ -85,12 +93,14 @@ def ended_by(writes: Iterable[Write]) -> list[bytes]:
 class Invalidations:
     """Throws copies away for transactions of this process, before their answers go out.
 
-    Where that fails, a write's row in the outbox stays undone, and `replay.OutboxReplay` tries again.
+    Where that fails, a write's row in the outbox stays undone, and `replay.OutboxReplay` tries again. `heard` is told
+    of the writes after that.
     """
 
-    def __init__(self, invalidator: Invalidator, clock: Clock) -> None:
+    def __init__(self, invalidator: Invalidator, clock: Clock, heard: Heard = unheard) -> None:
         self._invalidator = invalidator
         self._clock = clock
+        self._heard = heard
         self._tasks = Tasks()
         self._settled: list[int] = []
         self._is_any = asyncio.Event()
@@ -100,6 +110,13 @@ class Invalidations:
         return self._tasks.start("invalidation", self._invalidate(writes, is_certain=is_certain), finish=True)
 
     async def _invalidate(self, writes: Sequence[Write], *, is_certain: bool) -> None:
+        try:
+            await self._throw_away(writes, is_certain=is_certain)
+        finally:
+            if is_certain:
+                self._heard(writes)
+
+    async def _throw_away(self, writes: Sequence[Write], *, is_certain: bool) -> None:
         tags, ended = tags_of(writes), ended_by(writes)
         try:
             try:

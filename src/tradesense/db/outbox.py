@@ -28,7 +28,15 @@ _OF_NO_DATA: Final = 0
 Position = NewType("Position", str)
 """Up to where somebody has read the outbox: PostgreSQL's snapshot of that moment, SQLite's highest id."""
 
-_COLUMNS: Final = (outbox.c.id, outbox.c.origin, outbox.c.user_id, outbox.c.accounts, outbox.c.touches, outbox.c.ended)
+_COLUMNS: Final = (
+    outbox.c.id,
+    outbox.c.origin,
+    outbox.c.user_id,
+    outbox.c.accounts,
+    outbox.c.touches,
+    outbox.c.ended,
+    outbox.c.version,
+)
 _AFTER_SNAPSHOT: Final = """
     outbox.xid >= txid_snapshot_xmin(CAST(:position AS txid_snapshot))
     AND NOT txid_visible_in_snapshot(outbox.xid, CAST(:position AS txid_snapshot))
@@ -42,7 +50,9 @@ async def record(
     named = None if accounts is None else [str(each) for each in accounts]
     about = {"user_id": user, "version": version, "accounts": named, "touches": touches}
     id_, origin = await _add(connection, about)
-    _note(connection, Write(id_, origin, user, None if accounts is None else [*accounts], touches))
+    published = [*_notes(connection).published]
+    concerned = None if accounts is None else [*accounts]
+    _notes(connection).writes.append(Write(id_, origin, user, concerned, touches, (), version, published))
 
 
 async def record_ended(connection: WriteConnection, user: UUID, hashes: Collection[bytes]) -> None:
@@ -50,11 +60,11 @@ async def record_ended(connection: WriteConnection, user: UUID, hashes: Collecti
     named = [each.hex() for each in hashes]
     about = {"user_id": user, "version": _OF_NO_DATA, "touches": Touches.TOKENS, "ended": named}
     id_, origin = await _add(connection, about)
-    _note(connection, Write(id_, origin, user, [], Touches.TOKENS, [*hashes]))
+    _notes(connection).writes.append(Write(id_, origin, user, [], Touches.TOKENS, [*hashes]))
 
 
 async def _add(connection: WriteConnection, about: Mapping[str, object]) -> tuple[int, UUID]:
-    origin = connection.info[NOTES].origin
+    origin = _notes(connection).origin
     row = {**about, "origin": origin, "created_at": instant(wall_ns() // 1000)}
     added = insert(outbox).values(row).returning(outbox.c.id)
     if _is_postgresql(connection):
@@ -63,9 +73,14 @@ async def _add(connection: WriteConnection, about: Mapping[str, object]) -> tupl
     return (await connection.execute(added)).scalar_one(), origin
 
 
-def _note(connection: WriteConnection, write: Write) -> None:
+def note_published(connection: WriteConnection, account: UUID, generation: int) -> None:
+    """Note that a generation of an account begins with this transaction; what it records after that says so."""
+    _notes(connection).published.append((account, generation))
+
+
+def _notes(connection: WriteConnection) -> Notes:
     notes: Notes = connection.info[NOTES]
-    notes.writes.append(write)
+    return notes
 
 
 async def undone(connection: ReadConnection, after: int = 0) -> list[Write]:
@@ -113,4 +128,4 @@ def _is_postgresql(connection: ReadConnection) -> bool:
 def _write(row: Any) -> Write:  # noqa: ANN401 - a row of _COLUMNS
     accounts = None if row.accounts is None else [UUID(each) for each in row.accounts]
     ended = [bytes.fromhex(each) for each in row.ended or ()]
-    return Write(row.id, row.origin, row.user_id, accounts, row.touches, ended)
+    return Write(row.id, row.origin, row.user_id, accounts, row.touches, ended, row.version)

@@ -16,7 +16,7 @@ from keel.locks.contract import LockNotAcquired
 from tradesense.db import outbox
 from tradesense.db.engine import Database, ReadConnection, Writing
 from tradesense.db.fences import TTL, FenceLost, Fences
-from tradesense.db.invalidation import Invalidator, ended_by, profile_tag, tags_of, user_tag
+from tradesense.db.invalidation import Heard, Invalidator, ended_by, profile_tag, tags_of, unheard, user_tag
 from tradesense.db.outbox import Position
 from tradesense.db.tables import users
 from tradesense.db.writes import Write
@@ -46,7 +46,7 @@ class OutboxReplay:
     (`sharing` is None), what the others write is applied as soon as it is seen, and marked done by its writer alone,
     unless that is dead.
 
-    Two instances that apply the same write do no harm, beside the work.
+    Two instances that apply the same write do no harm, beside the work. `heard` is told of the writes that are applied.
     """
 
     def __init__(
@@ -57,12 +57,14 @@ class OutboxReplay:
         *,
         sharing: Fences | None,
         poll: timedelta = POLL,
+        heard: Heard = unheard,
     ) -> None:
         self._database = database
         self._clock = clock
         self._invalidator = invalidator
         self._sharing = sharing
         self._poll = poll
+        self._heard = heard
         self._woken = asyncio.Event()
         self._position: Position | None = None
         self._looked_at = clock.now()
@@ -92,15 +94,16 @@ class OutboxReplay:
         async with self._database.read() as connection:  # one snapshot: the position is where all of this was read
             position = await outbox.position(connection)
             overdue = self._overdue(await outbox.undone(connection))
-            tags, ended = dict.fromkeys(tags_of(overdue)), ended_by(overdue)
+            writes = [*overdue]
             async for part in self._news(connection, now):
-                tags |= dict.fromkeys(tags_of(part))
-                ended += ended_by(part)
+                writes += part
+            tags, ended = dict.fromkeys(tags_of(writes)), ended_by(writes)
             async for users_tags in self._everybodys(connection, now):
                 tags |= dict.fromkeys(users_tags)
         await self._forget(ended)
         if self._sharing is None:
             await self._invalidate(tags)
+            self._heard(writes)
             await self._mark_done(overdue, self._database.write)
         elif overdue:
             await self._sharing.once(REPLAY, partial(self._replay, {write.id for write in overdue}))
@@ -128,6 +131,7 @@ class OutboxReplay:
         while found := await self._undone(last):
             await self._forget(ended_by(found))
             await self._invalidate(tags_of(found))
+            self._heard(found)
             if write is not None:
                 await self._mark_done(found, write)
             last = found[-1].id
@@ -136,6 +140,7 @@ class OutboxReplay:
         """Apply those of the `overdue` ids that nobody has applied before the lock was ours."""
         rest = [each for each in await self._undone() if each.id in overdue]
         await self._invalidate(tags_of(rest))
+        self._heard(rest)
         await self._mark_done(rest, write)
 
     async def _undone(self, after: int = 0) -> list[Write]:

@@ -27,7 +27,8 @@ class Touches(StrEnum):
 class Write(NamedTuple):
     """A write of a user's data by an instance: its row in the outbox, and the accounts it concerned; None is all.
 
-    `ended` are the hashes of tokens that it ended.
+    `ended` are the hashes of tokens that it ended, `version` is that of the data which it made. `published` are the
+    generations of accounts that began with it, as far as its own process knows.
     """
 
     id: int
@@ -36,6 +37,8 @@ class Write(NamedTuple):
     accounts: Sequence[UUID] | None
     touches: Touches
     ended: Sequence[bytes] = ()
+    version: int = 0
+    published: Sequence[tuple[UUID, int]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Notes:
 
     origin: UUID
     writes: list[Write] = field(default_factory=list)
+    published: list[tuple[UUID, int]] = field(default_factory=list)
 
 
 class AfterCommit(Protocol):

@@ -23,6 +23,7 @@ from tradesense.db.fences import Fences
 from tradesense.db.invalidation import Invalidations, Invalidator, user_tag
 from tradesense.db.replay import OutboxReplay
 from tradesense.db.tables import outbox, users
+from tradesense.db.writes import Write
 from tradesense.http.authentication import UserId
 from tradesense.http.versions import raise_data_version
 
@@ -98,13 +99,16 @@ class Instance:
     ) -> None:
         self.clock = Hands(SystemClock().now())
         self.copies = Copies()
-        self.invalidations = Invalidations(self.copies, self.clock)
+        self.heard: list[Write] = []
+        self.invalidations = Invalidations(self.copies, self.clock, self.heard.extend)
         self.database = Database(url, after_commit=self.invalidations)
         self.tasks = Tasks()
         self.locks = LeaseLocks(store or MemoryLockStore(), self.tasks)
         self.fences = Fences(self.database, self.locks)
         sharing = self.fences if is_shared else None
-        self.replay = OutboxReplay(self.database, self.clock, self.copies, sharing=sharing, poll=poll)
+        self.replay = OutboxReplay(
+            self.database, self.clock, self.copies, sharing=sharing, poll=poll, heard=self.heard.extend
+        )
 
     async def add_user(self) -> UserId:
         user = UserId(uuid7())

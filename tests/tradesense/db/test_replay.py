@@ -11,6 +11,7 @@ from tests.tradesense.db.copies import Instance, Start, tag, until
 from tradesense.db import outbox
 from tradesense.db.invalidation import account_tag
 from tradesense.db.replay import DEAD, UNCERTAIN
+from tradesense.http.versions import raise_data_version
 
 SECOND = timedelta(seconds=1)
 
@@ -36,6 +37,28 @@ async def test_with_copies_of_ones_own_what_others_write_is_applied_at_the_next_
     assert await follower.look() == [tag(user), account_tag(account)]
     assert await follower.look(SECOND) == []
     assert await writer.undone() == 2, "it is the writer who says when it is done"
+
+
+async def test_writes_are_heard_of_where_they_are_made_and_where_they_are_applied(start: Start) -> None:
+    writer, follower = await start(), await start()
+    user, account = await writer.add_user(), uuid7()
+    async with writer.database.write() as connection:
+        outbox.note_published(connection, account, 3)
+        version = await raise_data_version(connection, user, [account])
+    (here,) = writer.heard
+    assert (here.user_id, here.version, here.accounts, here.published) == (user, version, [account], [(account, 3)])
+    await follower.look()
+    (there,) = follower.heard
+    assert there == here._replace(published=(), ended=[])
+
+
+async def test_a_write_whose_writer_died_is_heard_of_by_who_applies_it(start: Start) -> None:
+    writer, other = await start(is_shared=True), await start(is_shared=True)
+    await _leave_undone(writer)
+    await other.look()
+    assert other.heard == []
+    await other.look(SECOND)
+    assert [each.id for each in other.heard] == [each.id for each in writer.heard]
 
 
 async def test_with_copies_of_ones_own_ones_own_writes_are_not_applied_again(start: Start) -> None:
