@@ -27,13 +27,14 @@ from tradesense.http.idempotency import Idempotency
 from tradesense.http.middleware import RequestIds, SecurityHeaders, UnexpectedErrors
 from tradesense.ingest.endpoints import router as imports
 from tradesense.journal.endpoints import router as journal
+from tradesense.monitoring.endpoints import router as monitoring
 from tradesense.portfolio.endpoints import router as portfolio
 from tradesense.security.endpoints import router as security
 from tradesense.settings import MEBIBYTE, Settings
 from tradesense.trades.endpoints import router as trades
 
 PREFIX: Final = "/api/v1"
-SLICES: Final = (security, accounts, imports, trades, journal, portfolio, analytics)
+SLICES: Final = (security, accounts, imports, trades, journal, portfolio, analytics, monitoring)
 UPLOADS: Final = (f"{PREFIX}/imports", f"{PREFIX}/imports/preview")
 WITHOUT_KEYS: Final = (f"{PREFIX}/auth/", f"{PREFIX}/api-keys")
 """Where answers have secrets in them, which are not kept to be repeated."""

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.metadata import version
 from typing import Final, TypedDict
 
 from fastapi import FastAPI
@@ -12,6 +13,8 @@ from pydantic import SecretStr
 from keel.cache.hybrid import HybridCache
 from keel.clock import Clock, SystemClock
 from keel.errors import Unavailable
+from keel.health.checker import HealthChecker
+from keel.health.machine import DiskCheck
 from keel.opening import Keel, Servers
 from keel.ratelimit.limiter import RateLimits
 from keel.ratelimit.rulefile import RuleFile, RulesMalformed
@@ -24,6 +27,7 @@ from tradesense.analytics.service.asking import Analytics
 from tradesense.brokers.documents import Limits
 from tradesense.db.engine import Database, Writing
 from tradesense.db.fences import Fences
+from tradesense.db.health import DatabaseCheck, MigrationsCheck
 from tradesense.db.invalidation import KEYS_TAG, Invalidations, Invalidator, key_place
 from tradesense.db.migrations import migrate
 from tradesense.db.notices import Notices
@@ -44,6 +48,7 @@ from tradesense.ingest.service.undoing import Undoing
 from tradesense.ingest.service.uploads import Imports
 from tradesense.ingest.tasks import ImportRunner
 from tradesense.journal.service import Notebook
+from tradesense.monitoring.service import Instance
 from tradesense.portfolio.service import Portfolio
 from tradesense.security.repository.sessions import SqlSessions
 from tradesense.security.service.identities import Identities
@@ -90,6 +95,8 @@ class SecurityState(TypedDict):
 class PlatformState(TypedDict):
     """What the others stand on."""
 
+    health: HealthChecker
+    instance: Instance
     keel: Keel
     limits: RateLimits
     tasks: Tasks
@@ -161,6 +168,7 @@ async def opened(
             invalidations.start(ground.database)
             await _follow_outbox(ground, invalidator, is_shared=keel.redis is not None)
             _limit(ground)
+            _watch_health(ground)
             security = _security(ground, passwords or Passwords())
             warming = Warming(security["identities"].acting_for, WARMED)
             trading = _trading(ground, warming, runs_imports=runs_imports)
@@ -168,6 +176,8 @@ async def opened(
             yield {
                 **security,
                 **trading,
+                "health": keel.health,
+                "instance": Instance("tradesense", version("tradesense")),
                 "keel": keel,
                 "limits": keel.limits,
                 "tasks": ground.tasks,
@@ -261,6 +271,14 @@ def _limit(ground: _Ground) -> None:
         ground.tasks.start("following the rate limits' file", file.follow())
 
 
+def _watch_health(ground: _Ground) -> None:
+    """Let what the product stands on be asked, beside what keel asks for itself."""
+    health, database = ground.keel.health, ground.database
+    health.register_check("database", DatabaseCheck(database), cache=1)
+    health.register_check("migrations", MigrationsCheck(database), cache=1)
+    health.register_check("disk", DiskCheck(ground.settings.data_dir), critical=False)
+
+
 def _security(ground: _Ground, passwords: Passwords) -> SecurityState:
     settings, clock, database = ground.settings, ground.clock, ground.database
     sessions, lifetimes = ground.keel.sessions, ground.keel.sessions.lifetimes
@@ -336,6 +354,8 @@ def lifespan(settings: Settings, opening: Opening = opened) -> Callable[[FastAPI
     async def living(app: FastAPI) -> AsyncIterator[State]:
         async with opening(settings) as state:
             state["tasks"].start("warming", state["warming"].run(app, state))
+            state["health"].start()
             yield state
+            state["health"].drain()
 
     return living

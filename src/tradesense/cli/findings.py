@@ -9,18 +9,14 @@ from tempfile import NamedTemporaryFile
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from keel.health.machine import FULL, SCARCE
 from keel.redis.connecting import connect
 from keel.redis.contract import CommandRefused, Redis, RedisUnavailable
 from tradesense.db.engine import Database, ReadConnection
-from tradesense.db.migrations import configuration
+from tradesense.db.migrations import revisions
 
-_SCARCE: Final = 2 << 30
-_FULL: Final = 256 << 20
 _GIB: Final = 1 << 30
 _OLDEST: Final = 7
 """The first version of Redis whose scripts may say what they need."""
@@ -61,7 +57,7 @@ def disk(data_dir: Path) -> Iterator[Finding]:
 
 def room(free: int) -> Finding:
     """What `free` bytes on the disk mean."""
-    state = State.BAD if free < _FULL else State.FAIR if free < _SCARCE else State.GOOD
+    state = State.BAD if free < FULL else State.FAIR if free < SCARCE else State.GOOD
     mend = "" if state is State.GOOD else "free some: an import keeps its file and needs about five times its size"
     return Finding("disk", state, f"{free / _GIB:.1f} GiB free", mend)
 
@@ -98,19 +94,13 @@ def _cause(error: Exception) -> str:
 
 
 async def _migrations(connection: ReadConnection) -> Finding:
-    current, head = await connection.run_sync(_revisions)
-    if current == head:
-        return Finding("migrations", State.GOOD, f"at the newest, {head}")
+    current, newest, is_ahead = await connection.run_sync(revisions)
+    if current == newest:
+        return Finding("migrations", State.GOOD, f"at the newest, {newest}")
     if current is None:
         return Finding("migrations", State.FAIR, "the database is empty", "`tradesense serve` creates the tables")
-    mend = "`tradesense serve` migrates when it starts; if the database is newer, upgrade this program"
-    return Finding("migrations", State.BAD, f"the database is at {current}, this version at {head}", mend)
-
-
-def _revisions(connection: Connection) -> tuple[str | None, str | None]:
-    """The database's revision and the newest of this version."""
-    scripts = ScriptDirectory.from_config(configuration(connection))
-    return MigrationContext.configure(connection).get_current_revision(), scripts.get_current_head()
+    mend = "upgrade this program" if is_ahead else "`tradesense serve` migrates when it starts"
+    return Finding("migrations", State.BAD, f"the database is at {current}, this version at {newest}", mend)
 
 
 async def redis(urls: Sequence[str]) -> AsyncIterator[Finding]:

@@ -26,6 +26,8 @@ _ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "analytics": ("GET {prefix}/analytics/*",),
 }
 _LIMITED_BY_THEMSELVES: Final = ("POST {prefix}/auth/login", "POST {prefix}/auth/register")
+_PROBES: Final = ("GET {prefix}/monitoring/health", "GET {prefix}/monitoring/health/*")
+"""What orchestrators and balancers ask from one address, as often as they like; it is cheap."""
 
 TheLimits = Annotated[RateLimits, Depends(provided("limits", RateLimits))]
 
@@ -42,7 +44,7 @@ def rules(prefix: str, limits: Mapping[str, str]) -> list[Rule]:
             [limit],
             per=Per.IP if name in {LOGIN_IP, REGISTER} else Per.USER,
             routes=[each.format(prefix=prefix) for each in _ROUTES.get(name, ())],
-            excluding=[each.format(prefix=prefix) for each in _LIMITED_BY_THEMSELVES],
+            excluding=[each.format(prefix=prefix) for each in (*_LIMITED_BY_THEMSELVES, *_PROBES)],
             leased=name == "api",
         )
         for name, limit in limits.items()

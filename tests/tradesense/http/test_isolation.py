@@ -11,12 +11,13 @@ import pytest
 
 from tests.application import ORIGIN, Person, Served
 from tests.samples import DAY, Samples, failed_import, fill
+from tradesense.http.authentication import AdminRequired
 from tradesense.http.openapi import Document, operations
+from tradesense.http.problems import MEDIA_TYPE
 
 Schema = dict[str, Any]
 
-OF_ADMINISTRATORS: Final = {"end_sessions_of_user"}
-OPEN_TO_ALL: Final = {"register", "login"}
+OPEN_TO_ALL: Final = {"register", "login", "get_health", "get_liveness", "get_readiness"}
 DATES: Final = {"date": DAY}
 NEEDED: Final = {"by": "symbol", "from": DAY, "to": DAY}
 """Values of query parameters that must be given."""
@@ -81,6 +82,12 @@ def sample(document: Document, schema: Schema) -> Any:  # noqa: ANN401 - whateve
     return found[0] if found else PLAIN[schema.get("format") or schema["type"]]
 
 
+def is_of_administrators(operation: Schema) -> bool:
+    """Whether it is for administrators alone, as it says itself."""
+    refused = operation["responses"].get("403", {"content": {MEDIA_TYPE: {"examples": {}}}})
+    return AdminRequired.code in refused["content"][MEDIA_TYPE]["examples"]
+
+
 def id_inputs(document: Document, operation: Schema) -> Iterator[str]:
     """The query parameters and fields of the body that take somebody's id."""
     for parameter in operation.get("parameters", []):
@@ -97,8 +104,8 @@ async def everything(document: Document, person: Person, samples: Samples) -> di
     """What a person sees: the answer to every GET, and what they have by its id."""
     return {
         f"{path} {request.url.query.decode()}": ((answer := await send(person, request)).status_code, answer.text)
-        for path, _, request in requests_of(document, samples.ids)
-        if request.method == "GET"
+        for path, operation, request in requests_of(document, samples.ids)
+        if request.method == "GET" and not is_of_administrators(operation)
     }
 
 
@@ -119,13 +126,21 @@ async def test_nobody_sees_anything_without_logging_in(app: Served, user: Person
         assert answer.status_code == 401, f"{asked.method} {path}: {answer.text}"
 
 
+async def test_nobody_but_an_administrator_is_answered_what_is_for_them(user: Person, document: Document) -> None:
+    samples = await fill(user)
+    for path, operation, asked in requests_of(document, samples.ids):
+        if is_of_administrators(operation):
+            answer = await send(user, asked)
+            assert (answer.status_code, answer.json()["code"]) == (403, "admin_required"), f"{asked.method} {path}"
+
+
 async def test_an_id_of_anothers_is_not_there(app: Served, user: Person, document: Document) -> None:
     samples, other = await fill(user), await app.user()
     before = await everything(document, user, samples)
     for path, operation, asked in requests_of(document, {**samples.ids, **DATES}):
         if "_id}" in path:
             answer = await send(other, asked)
-            refused = 403 if operation["operationId"] in OF_ADMINISTRATORS else 404
+            refused = 403 if is_of_administrators(operation) else 404
             assert answer.status_code == refused, f"{asked.method} {path}: {answer.status_code} {answer.text}"
     assert await everything(document, user, samples) == before
 
