@@ -2,19 +2,19 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, WithJsonSchema
 
 from keel.health.contract import Finding, Report, Status
 from tradesense.http.types import View
 
-Name = Annotated[str, Field(examples=["database"])]
+Standing = Annotated[Status, WithJsonSchema({"type": "string", "enum": [each.value for each in Status]})]
 Milliseconds = Annotated[float, Field(ge=0, examples=[1.25])]
 
 
 class StatusView(View):
     """One word: `pass`, or `warn` where something is not as it should be, or `fail` where it does not work."""
 
-    status: Status
+    status: Standing
 
 
 class HealthView(StatusView):
