@@ -10,15 +10,19 @@ if TYPE_CHECKING:
     from keel.locks.handles import lock
     from keel.ratelimit.handles import check_rate_limit, rate_limit
     from keel.sessions.handles import session_store
+    from keel.traces.monitoring import monitor_performance
+    from keel.traces.spans import span
 
 __all__ = [
     "cache_response",
     "check_rate_limit",
     "health_checker",
     "lock",
+    "monitor_performance",
     "publish",
     "rate_limit",
     "session_store",
+    "span",
     "subscribe",
 ]
 
@@ -27,9 +31,11 @@ _PLACES: Final = {
     "check_rate_limit": "keel.ratelimit.handles",
     "health_checker": "keel.health.handles",
     "lock": "keel.locks.handles",
+    "monitor_performance": "keel.traces.monitoring",
     "publish": "keel.events.handles",
     "rate_limit": "keel.ratelimit.handles",
     "session_store": "keel.sessions.handles",
+    "span": "keel.traces.spans",
     "subscribe": "keel.events.handles",
 }
 

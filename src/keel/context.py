@@ -1,11 +1,13 @@
 """Who asks, and how long it may take: what is known for the length of one request."""
 
 import time
+from asyncio import current_task
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from time import perf_counter_ns
+from types import FrameType
 from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
@@ -135,15 +137,17 @@ class Segment:
 
     __slots__ = (
         "address",
+        "attributes",
         "began_ns",
+        "begun_spans",
         "body_began_ns",
         "cache",
         "close_code",
         "correlation_id",
         "disconnected",
-        "dropped_spans",
         "ended_ns",
         "error",
+        "exception",
         "is_kept",
         "is_sampled",
         "kind",
@@ -209,7 +213,9 @@ class Segment:
         self.ended_ns = 0
         """When everything was done, background tasks of the answer included; 0: not yet."""
         self.error: BaseException | None = None
-        """What it failed with, also where that was answered in the end."""
+        """What it failed with, also where that was answered in the end; let go of when the observers were told."""
+        self.exception: Mapping[str, Any] | None = None
+        """What is kept of the error: `type`, `message` and `frames` (see `keel.logs.exceptions`)."""
         self.disconnected = False
         """Whether the client was gone before the answer was complete."""
         self.request_bytes = 0
@@ -222,8 +228,16 @@ class Segment:
         self.statements: dict[str, Statement] | None = None
         """By their text, parameterised; at most MOST_STATEMENTS."""
         self.spans: list[SpanRecord] = []
-        """In the order in which they ended; at most MOST_SPANS."""
-        self.dropped_spans = 0
+        """In the order in which they ended."""
+        self.begun_spans = 0
+        """Only the first MOST_SPANS that begin are recorded."""
+        self.attributes: Mapping[str, Any] | None = None
+        """What else is known, by the names of OpenTelemetry's conventions."""
+
+    bound: object | None = None
+    outer: "Doing | None" = None
+    task: object = None
+    """Nothing binds a segment to a part of its context; see `Doing`."""
 
     @property
     def segment(self) -> "Segment":
@@ -238,7 +252,12 @@ class Segment:
     @property
     def failed(self) -> bool:
         """Whether it ended with an error of our own."""
-        return self.error is not None or self.status in _FAILURES or self.close_code == _INTERNAL_ERROR
+        return (
+            self.exception is not None
+            or self.error is not None
+            or self.status in _FAILURES
+            or self.close_code == _INTERNAL_ERROR
+        )
 
 
 class RequestObserver(Protocol):
@@ -255,14 +274,51 @@ class Doing(Protocol):
     """What is under way in a context: a span, or the segment itself."""
 
     span_id: int
+    bound: object | None
+    """None, unless it is current for a part of its context only: while the frame runs that this is, or no more (OVER).
+
+    A generator has no context of its own. A span that is open in one that is suspended is not what its consumer does.
+    """
 
     @property
     def segment(self) -> Segment:
         """The segment that it belongs to."""
 
+    @property
+    def outer(self) -> "Doing | None":
+        """What was current before."""
 
-doing: Final[ContextVar[Doing | None]] = ContextVar("doing", default=None)
-"""For `keel.traces`, which sets it; others ask `current_segment`."""
+    @property
+    def task(self) -> object:
+        """The task in which the frame runs; others, which have inherited the context, are done for the span."""
+
+
+OVER: Final = object()
+doing: "Final[ContextVar[Doing | None]]" = ContextVar("doing", default=None)
+"""For `keel.traces`, which sets it; others ask `current_segment` or `current_doing`."""
+
+
+def current_doing() -> Doing | None:
+    """The innermost span that is open here, or the segment."""
+    now = doing.get()
+    return now if now is None or now.bound is None else standing(now)
+
+
+def standing(now: Doing | None) -> Doing | None:
+    """`now`, or the nearest outside of it that is current here."""
+    while now is not None and now.bound is not None:
+        if isinstance(now.bound, FrameType) and (now.bound.f_back is not None or now.task is not running_task()):
+            return now
+        now = now.outer
+    return now
+
+
+def running_task() -> object:
+    """The task that is running; None where there is no event loop."""
+    try:
+        return current_task()
+    except RuntimeError:
+        return None
 
 
 def current_segment() -> Segment | None:

@@ -32,6 +32,8 @@ from keel.redis.contract import Redis
 from keel.sessions.assembly import SessionOptions, sessions
 from keel.sessions.store import Sessions
 from keel.tasks import Tasks
+from keel.traces.contract import TraceOptions
+from keel.traces.recorder import Traces
 
 MEBIBYTE: Final = 1 << 20
 
@@ -62,6 +64,7 @@ class Keel:
     sessions: Sessions
     tasks: Tasks
     redis: Redis | None
+    traces: Traces
 
     @classmethod
     @asynccontextmanager
@@ -74,13 +77,15 @@ class Keel:
         cache_bytes: int = 64 * MEBIBYTE,
         alone: bool = False,
         session_options: SessionOptions | None = None,
+        trace_options: TraceOptions | None = None,
     ) -> AsyncIterator[Self]:
         """Open everything; it is closed where the block ends.
 
         `redis_url=None` keeps everything in this process. A server that is away is no error: each part goes on by its
         own rule until it comes (KEEL.md). `cache_bytes=0` caches nothing, neither here nor there. `servers` says more
         than `redis_url` can. `alone` promises that no other process shares the data. `session_options` name the store
-        that keeps sessions for good. Raises ValueError for a URL that cannot be read.
+        that keeps sessions for good, `trace_options` say which traces are kept. Raises ValueError for a URL that
+        cannot be read.
         """
         where = servers or Servers(redis_url)
         async with AsyncExitStack() as stack:
@@ -98,7 +103,8 @@ class Keel:
             stack.callback(lag.close)
             other = cache_redis if cache_redis is not redis else None
             checks = health(tasks, lag, {"redis": redis, "redis_cache": other})
-            keel = cls(namespace, cache, events, checks, locks, limits, signed_in, tasks, redis)
+            traces = Traces(trace_options)
+            keel = cls(namespace, cache, events, checks, locks, limits, signed_in, tasks, redis, traces)
             stack.enter_context(current.listed(keel))
             yield keel
 

@@ -8,7 +8,7 @@ import re
 from random import getrandbits
 from typing import Final, NamedTuple
 
-from keel.context import doing, hex_id
+from keel.context import current_doing, hex_id
 
 _TRACEPARENT: Final = re.compile(r"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _TRACESTATE: Final = re.compile(r"[ -~\t]{1,512}")
@@ -68,8 +68,8 @@ class Sample:
 
 
 def outgoing() -> dict[str, str]:
-    """The headers that say, in a call to another service, for what it is made; none where nothing is under way."""
-    now = doing.get()
+    """The headers that say, in a call to another service or in a job, for what it is done; none where for nothing."""
+    now = current_doing()
     if now is None:
         return {}
     segment = now.segment

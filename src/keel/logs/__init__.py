@@ -1,0 +1,1 @@
+"""Logs: lines of JSON, written by a thread, with nothing secret in them."""
