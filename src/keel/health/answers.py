@@ -5,13 +5,13 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from keel.health.contract import Answer, Status
+from keel.health.contract import Answer, HealthStatus
 
-STATUSES: Final[Mapping[object, Status]] = {
-    "healthy": Status.PASS,
-    "degraded": Status.WARN,
-    "unhealthy": Status.FAIL,
-    **{status.value: status for status in Status},
+STATUSES: Final[Mapping[object, HealthStatus]] = {
+    "healthy": HealthStatus.PASS,
+    "degraded": HealthStatus.WARN,
+    "unhealthy": HealthStatus.FAIL,
+    **{status.value: status for status in HealthStatus},
 }
 MOST_DETAILS: Final = 4096
 """Bytes of JSON that the details of one check may have."""
@@ -21,7 +21,7 @@ LONGEST_MESSAGE: Final = 300
 class Said(NamedTuple):
     """A check's answer, read."""
 
-    status: Status
+    status: HealthStatus
     message: str
     details: Mapping[str, object]
 
@@ -29,15 +29,17 @@ class Said(NamedTuple):
 def read(answer: Answer) -> Said:
     """An answer as it is meant. What makes no sense is a failure: a check that is written wrongly must not pass."""
     if answer is None or answer is True:
-        return Said(Status.PASS, "", {})
+        return Said(HealthStatus.PASS, "", {})
     if answer is False:
-        return Said(Status.FAIL, "", {})
+        return Said(HealthStatus.FAIL, "", {})
     if not isinstance(answer, Mapping):
-        return Said(Status.FAIL, f"the check answered with {type(answer).__name__}, not a mapping", {})
+        return Said(HealthStatus.FAIL, f"the check answered with {type(answer).__name__}, not a mapping", {})
     rest = {str(name): value for name, value in answer.items() if name not in {"status", "message"}}
     status = answer.get("status")
     if not isinstance(status, str) or status not in STATUSES:
-        return Said(Status.FAIL, f"the check answered with no status that is known: {status!r}"[:LONGEST_MESSAGE], {})
+        return Said(
+            HealthStatus.FAIL, f"the check answered with no status that is known: {status!r}"[:LONGEST_MESSAGE], {}
+        )
     return Said(STATUSES[status], str(answer.get("message", ""))[:LONGEST_MESSAGE], bounded(rest))
 
 
@@ -45,7 +47,7 @@ def raised(error: BaseException) -> Said:
     """An exception as an answer."""
     line = str(error).strip().partition("\n")[0]
     name = type(error).__name__
-    return Said(Status.FAIL, (f"{name}: {line}" if line else name)[:LONGEST_MESSAGE], {})
+    return Said(HealthStatus.FAIL, (f"{name}: {line}" if line else name)[:LONGEST_MESSAGE], {})
 
 
 def bounded(details: Mapping[str, object]) -> Mapping[str, object]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from keel.clock import Clock, SystemClock
-from keel.health.contract import Check, Finding, Phase, Report, Status
+from keel.health.contract import Check, Finding, HealthStatus, Phase, Report
 from keel.health.probes import Probe, Scrub, Terms
 from keel.tasks import Tasks
 
@@ -53,7 +53,7 @@ class HealthChecker:
 
     async def is_ready(self) -> bool:
         """Whether to send work."""
-        return self.phase is Phase.SERVING and (await self.report()).status is not Status.FAIL
+        return self.phase is Phase.SERVING and (await self.report()).status is not HealthStatus.FAIL
 
     def found(self) -> Mapping[str, Finding]:
         """What was found last by each check that was ever asked; nothing is asked now."""

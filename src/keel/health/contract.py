@@ -20,7 +20,7 @@ Check = Callable[[], Answer | Awaitable[Answer]]
 """A function, asynchronous or not; one that is not runs in a thread of its own."""
 
 
-class Status(StrEnum):
+class HealthStatus(StrEnum):
     """How something stands."""
 
     PASS = "pass"  # noqa: S105 - a word of the draft's
@@ -40,7 +40,7 @@ class Phase(StrEnum):
 class Finding:
     """What a check has found, at a moment; finding it out took `duration_ms`."""
 
-    status: Status
+    status: HealthStatus
     critical: bool
     duration_ms: float
     at: datetime
@@ -56,12 +56,12 @@ class Report:
     checks: Mapping[str, Finding]
 
     @property
-    def status(self) -> Status:
+    def status(self) -> HealthStatus:
         """All in one word."""
         found = self.checks.values()
-        if any(each.critical and each.status is Status.FAIL for each in found):
-            return Status.FAIL
-        return Status.PASS if all(each.status is Status.PASS for each in found) else Status.WARN
+        if any(each.critical and each.status is HealthStatus.FAIL for each in found):
+            return HealthStatus.FAIL
+        return HealthStatus.PASS if all(each.status is HealthStatus.PASS for each in found) else HealthStatus.WARN
 
 
 class Health(Protocol):

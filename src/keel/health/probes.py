@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from keel.clock import Clock
 from keel.health.answers import Said, raised, read
-from keel.health.contract import Answer, Check, Finding, Status
+from keel.health.contract import Answer, Check, Finding, HealthStatus
 from keel.tasks import Tasks
 
 Scrub = Callable[[str], str]
@@ -84,13 +84,13 @@ class Probe:
 
     async def _within_time(self) -> Said:
         if self.hangs:
-            return Said(Status.FAIL, "it hangs: no answer to what was asked before", {})
+            return Said(HealthStatus.FAIL, "it hangs: no answer to what was asked before", {})
         self._work = work = self._tasks.start(f"health: asking {self._name}", self._answer())
         await asyncio.wait({work}, timeout=self._terms.timeout_s)
         if not work.done():
             work.cancel()
-            return Said(Status.FAIL, f"no answer within {self._terms.timeout_s:g} s", {})
-        return Said(Status.FAIL, "the check was cancelled", {}) if work.cancelled() else work.result()
+            return Said(HealthStatus.FAIL, f"no answer within {self._terms.timeout_s:g} s", {})
+        return Said(HealthStatus.FAIL, "the check was cancelled", {}) if work.cancelled() else work.result()
 
     async def _answer(self) -> Said:
         try:
@@ -128,8 +128,8 @@ class Probe:
         return future
 
     def _tell(self, found: Finding) -> None:
-        before = Status.PASS if self.found is None else self.found.status
-        if found.status is Status.PASS and before is not Status.PASS:
+        before = HealthStatus.PASS if self.found is None else self.found.status
+        if found.status is HealthStatus.PASS and before is not HealthStatus.PASS:
             _LOG.info("health: %s is well again", self._name)
         elif found.status is not before:
             _LOG.warning("health: %s: %s: %s", self._name, found.status, found.message)

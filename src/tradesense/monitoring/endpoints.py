@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Request, Response
 
 from keel.health.checker import HealthChecker
-from keel.health.contract import MEDIA_TYPE, Status
+from keel.health.contract import MEDIA_TYPE, HealthStatus
 from tradesense.http.authentication import Administrator, AdminRequired
 from tradesense.http.problems import refusals
 from tradesense.http.state import provided
@@ -31,7 +31,7 @@ def _either(view: type[StatusView]) -> dict[int | str, dict[str, Any]]:
 
 
 def _told(request: Request, view: StatusView) -> Response:
-    status = 503 if view.status is Status.FAIL else 200
+    status = 503 if view.status is HealthStatus.FAIL else 200
     asked = request.headers.get("accept", "").lower()
     return Response(view.model_dump_json(), status, media_type=MEDIA_TYPE if MEDIA_TYPE in asked else _JSON)
 
@@ -49,13 +49,13 @@ async def get_health(request: Request, health: TheHealth, instance: TheInstance)
 @router.get("/health/live", tags=["health"], response_model=StatusView, responses=_documents(StatusView))
 async def get_liveness(request: Request) -> Response:
     """Whether the process answers at all; nothing else is looked at. If it does not, start it anew."""
-    return _told(request, StatusView(status=Status.PASS))
+    return _told(request, StatusView(status=HealthStatus.PASS))
 
 
 @router.get("/health/ready", tags=["health"], response_model=StatusView, responses=_either(StatusView))
 async def get_readiness(request: Request, health: TheHealth) -> Response:
     """Whether to send it work: 503 while it starts or is about to stop, and where something critical fails."""
-    return _told(request, StatusView(status=Status.PASS if await health.is_ready() else Status.FAIL))
+    return _told(request, StatusView(status=HealthStatus.PASS if await health.is_ready() else HealthStatus.FAIL))
 
 
 @router.get(

@@ -2,19 +2,18 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, Field, WithJsonSchema
+from pydantic import AwareDatetime, Field
 
-from keel.health.contract import Finding, Report, Status
+from keel.health.contract import Finding, HealthStatus, Report
 from tradesense.http.types import View
 
-Standing = Annotated[Status, WithJsonSchema({"type": "string", "enum": [each.value for each in Status]})]
 Milliseconds = Annotated[float, Field(ge=0, examples=[1.25])]
 
 
 class StatusView(View):
     """One word: `pass`, or `warn` where something is not as it should be, or `fail` where it does not work."""
 
-    status: Standing
+    status: HealthStatus
 
 
 class HealthView(StatusView):

@@ -13,7 +13,7 @@ import pytest
 
 from keel.health.answers import LONGEST_MESSAGE, MOST_DETAILS
 from keel.health.checker import HealthChecker
-from keel.health.contract import Answer, Check, Phase, Status
+from keel.health.contract import Answer, Check, HealthStatus, Phase
 from keel.tasks import Tasks
 from tests.application import Hands
 
@@ -44,21 +44,21 @@ def of(answer: object) -> Callable[[], Answer]:
 @pytest.mark.parametrize(
     ("answer", "status"),
     [
-        ({"status": "healthy"}, Status.PASS),
-        ({"status": "degraded"}, Status.WARN),
-        ({"status": "unhealthy"}, Status.FAIL),
-        ({"status": "pass"}, Status.PASS),
-        (True, Status.PASS),
-        (None, Status.PASS),
-        (False, Status.FAIL),
-        ({"status": "fine"}, Status.FAIL),
-        ({"status": ["healthy"]}, Status.FAIL),
-        ({}, Status.FAIL),
-        ("healthy", Status.FAIL),
+        ({"status": "healthy"}, HealthStatus.PASS),
+        ({"status": "degraded"}, HealthStatus.WARN),
+        ({"status": "unhealthy"}, HealthStatus.FAIL),
+        ({"status": "pass"}, HealthStatus.PASS),
+        (True, HealthStatus.PASS),
+        (None, HealthStatus.PASS),
+        (False, HealthStatus.FAIL),
+        ({"status": "fine"}, HealthStatus.FAIL),
+        ({"status": ["healthy"]}, HealthStatus.FAIL),
+        ({}, HealthStatus.FAIL),
+        ("healthy", HealthStatus.FAIL),
     ],
 )
 async def test_an_answer_is_read_and_what_makes_no_sense_has_failed(
-    health: HealthChecker, answer: object, status: Status
+    health: HealthChecker, answer: object, status: HealthStatus
 ) -> None:
     health.register_check("it", of(answer))
     assert (await health.report()).checks["it"].status is status
@@ -81,24 +81,29 @@ async def test_asynchronous_checks_synchronous_ones_and_anything_between_are_ask
     report = await health.report()
     assert threads
     assert threads[0] != threading.get_ident()
-    assert [found.status for found in report.checks.values()] == [Status.PASS, Status.PASS, Status.WARN, Status.PASS]
+    assert [found.status for found in report.checks.values()] == [
+        HealthStatus.PASS,
+        HealthStatus.PASS,
+        HealthStatus.WARN,
+        HealthStatus.PASS,
+    ]
     assert report.checks["coroutine"].details == {"response_ms": 12}
     assert report.checks["partial"].message == "so so"
 
 
 async def test_a_service_fails_by_what_is_critical_and_warns_of_the_rest(health: HealthChecker) -> None:
     health.start()
-    assert (await health.report()).status is Status.PASS
+    assert (await health.report()).status is HealthStatus.PASS
     health.register_check("nice to have", BAD, critical=False)
-    assert (await health.report()).status is Status.WARN
+    assert (await health.report()).status is HealthStatus.WARN
     assert await health.is_ready()
     stop = health.register_check("needed", BAD)
-    assert (await health.report()).status is Status.FAIL
+    assert (await health.report()).status is HealthStatus.FAIL
     assert not await health.is_ready()
     stop()
     stop()
     health.register_check("needed", of({"status": "degraded"}))
-    assert (await health.report()).status is Status.WARN
+    assert (await health.report()).status is HealthStatus.WARN
     assert await health.is_ready()
 
 
@@ -141,7 +146,7 @@ async def test_it_is_asked_once_for_all_who_want_to_know(health: HealthChecker) 
     await asyncio.sleep(0.01)
     impatient.cancel()
     go_on.set()
-    assert {report.status for report in await asyncio.gather(*waiting)} == {Status.PASS}
+    assert {report.status for report in await asyncio.gather(*waiting)} == {HealthStatus.PASS}
     assert len(asked) == 1
 
 
@@ -175,7 +180,7 @@ async def test_checks_that_hang_cost_their_timeout_and_no_more(health: HealthChe
     while "hangs" in (await health.report()).checks["blocking"].message:
         clock.forward(timedelta(seconds=6))
         await asyncio.sleep(0.005)
-    assert (await health.report()).checks["blocking"].status is Status.PASS
+    assert (await health.report()).checks["blocking"].status is HealthStatus.PASS
 
 
 async def test_an_exception_is_a_failure_told_without_secrets(health: HealthChecker) -> None:
@@ -197,7 +202,7 @@ async def test_a_check_that_cancels_itself_has_failed(health: HealthChecker) -> 
         raise asyncio.CancelledError
 
     health.register_check("it", cancels)
-    assert (await health.report()).checks["it"].status is Status.FAIL
+    assert (await health.report()).checks["it"].status is HealthStatus.FAIL
 
 
 async def test_messages_and_details_are_bounded(health: HealthChecker) -> None:
