@@ -12,7 +12,7 @@ NAMESPACE: Final = "missing"
 STARTED: Final = "missing:started"
 LOADS: Final = "missing:loads"
 ROUNDS: Final = 10
-"""How often the processes can be asked to miss a key: who cannot reach the server in time computes alone, as it should."""
+"""How often they can be asked to miss a key: who cannot reach the server in time computes alone, as it should."""
 
 
 def say(*words: str) -> None:
