@@ -1,0 +1,176 @@
+"""Lines as bytes: JSON for programs, or text for a terminal. Either way a line is one line, whatever is in it."""
+
+import re
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from keel.context import Segment, hex_id
+from keel.logs.contract import LEVELS, Form, Line, Source
+from keel.logs.levels import level_name
+from keel.logs.redaction import Redaction
+
+ACCESS: Final = "keel.access"
+"""The logger of the line that each request has."""
+_SECOND_NS: Final = 1_000_000_000
+_BREAKS: Final = {b"\xc2\x85": b"\\u0085", b"\xe2\x80\xa8": b"\\u2028", b"\xe2\x80\xa9": b"\\u2029"}
+"""What JSON leaves as it is, and some readers take for the end of a line."""
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_FIRST: Final = ("timestamp", "level", "event", "logger")
+_OWN: Final = frozenset(
+    {*_FIRST, "service", "version", "environment", "instance", "request_id", "trace_id", "span_id", "exception"}
+)
+
+
+class Renderer:
+    """Makes bytes of lines, with every secret taken out."""
+
+    def __init__(self, source: Source, form: Form, redaction: Redaction) -> None:
+        self._source = {
+            name: value
+            for name, value in (
+                ("service", source.service),
+                ("version", source.version),
+                ("environment", source.environment),
+                ("instance", source.instance),
+            )
+            if value
+        }
+        self._redaction = redaction
+        self._encode = msgspec.json.Encoder(enc_hook=str).encode
+        self._finish = self._json if form is Form.JSON else self._console
+        self._second = 0
+        self._second_text = ""
+
+    def render(self, line: "Line | Segment") -> bytes:
+        """A line, its end included."""
+        return self._finish(self._access(line) if isinstance(line, Segment) else self.document(line))
+
+    def document(self, line: Line) -> dict[str, Any]:
+        """What a line says, by name."""
+        text = self._redaction.text
+        said: dict[str, Any] = {
+            "timestamp": self._timestamp(line.at_ns),
+            "level": level_name(line.level),
+            "event": text(line.event),
+            "logger": line.logger,
+            **self._source,
+        }
+        segment = line.segment
+        if segment is not None:
+            said |= {
+                "request_id": segment.request_id,
+                "trace_id": segment.trace_id,
+                "span_id": hex_id(line.span_id),
+                "correlation_id": segment.correlation_id,
+                "user_id": segment.user_id,
+            }
+        if line.fields:
+            for name, value in self._redaction.fields(line.fields).items():
+                said[f"{name}_" if name in _OWN else name] = value
+        if line.exception is not None:
+            said["exception"] = self._exception(line.exception)
+        return said
+
+    def _access(self, segment: Segment) -> dict[str, Any]:
+        """The one line of a request: nothing in it was written by the client, but ids that are well-formed."""
+        said: dict[str, Any] = {
+            "timestamp": self._timestamp(segment.started_ns + segment.ended_ns - segment.began_ns),
+            "level": level_name(level_of(segment)),
+            "event": "request" if segment.kind == "http" else segment.kind,
+            "logger": ACCESS,
+            **self._source,
+            "request_id": segment.request_id,
+            "trace_id": segment.trace_id,
+            "span_id": hex_id(segment.span_id),
+            "correlation_id": segment.correlation_id,
+            "user_id": segment.user_id,
+        }
+        said |= {"name": segment.name} if segment.kind == "job" else _answer(segment)
+        said["duration_ms"] = (segment.ended_ns - segment.began_ns) // 1000 / 1000
+        said["db_queries"] = segment.queries
+        said["db_ms"] = round(segment.queries_s * 1000, 3)
+        if segment.exception is not None:
+            said["exception"] = self._exception(segment.exception)
+        return said
+
+    def _exception(self, exception: Mapping[str, Any]) -> dict[str, Any]:
+        said = {**exception, "message": self._redaction.text(exception["message"])}
+        if "cause" in said:
+            said["cause"] = self._exception(said["cause"])
+        return said
+
+    def _timestamp(self, at_ns: int) -> str:
+        """RFC 3339 in UTC, to the microsecond."""
+        second, rest = divmod(at_ns, _SECOND_NS)
+        if second != self._second:
+            self._second, self._second_text = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        return f"{self._second_text}.{rest // 1000:06d}Z"
+
+    def _json(self, said: dict[str, Any]) -> bytes:
+        try:
+            line = self._encode(said)
+        except UnicodeEncodeError:  # half a surrogate pair
+            line = self._encode(_whole(said))
+        if not line.isascii():
+            for raw, escaped in _BREAKS.items():
+                line = line.replace(raw, escaped)
+        return line + b"\n"
+
+    def _console(self, said: dict[str, Any]) -> bytes:
+        exception = said.pop("exception", None)
+        level, event = said["level"], said["event"]
+        rest = " ".join(
+            f"{name}={_quoted(value)}"
+            for name, value in said.items()
+            if name not in _FIRST and name not in self._source and value not in {None, ""}
+        )
+        text = _one_line(f"{said['timestamp']} {level:<8} {event} [{said['logger']}] {rest}").rstrip()
+        if exception is not None:
+            frames = "".join(f"\n    {each['file']}:{each['line']} {each['function']}" for each in exception["frames"])
+            text += f"\n  {exception['type']}: {_one_line(exception['message'])}{frames}"
+        return f"{text}\n".encode("utf-8", "replace")
+
+
+def level_of(segment: Segment) -> int:
+    """The level of a segment's line: a job says for itself what it has done, unless it fails."""
+    if segment.failed:
+        return LEVELS["error"]
+    return LEVELS["debug"] if segment.kind == "job" else LEVELS["info"]
+
+
+def _answer(segment: Segment) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "route": segment.route,
+        "method": segment.method,
+        "status": segment.status,
+        "cache": segment.cache or None,
+        "rate_limited": segment.rate_limited,
+        "request_bytes": segment.request_bytes,
+        "response_bytes": segment.response_bytes,
+    }
+    if segment.disconnected:
+        said["disconnected"] = True
+    if segment.close_code:
+        said["close_code"] = segment.close_code
+    return said
+
+
+def _whole(value: Any) -> Any:  # noqa: ANN401 - JSON
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_whole(name): _whole(each) for name, each in value.items()}
+    return [_whole(each) for each in value] if isinstance(value, list) else value
+
+
+def _quoted(value: Any) -> str:  # noqa: ANN401 - whatever is logged
+    text = str(value)
+    return repr(text) if " " in text else text
+
+
+def _one_line(text: str) -> str:
+    """Text without what ends a line or steers a terminal."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)

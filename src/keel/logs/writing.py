@@ -1,0 +1,101 @@
+"""The thread that renders and writes lines, off the request's path, from a queue that is bounded."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+from keel.clock import wall_ns
+from keel.context import Segment
+from keel.logs.contract import LEVELS, Line, LogStats
+from keel.logs.files import Output
+from keel.logs.rendering import Renderer
+
+GATHERED_S: Final = 0.05
+"""How long lines are gathered before they are written together."""
+_AT_A_TIME: Final = 8
+"""Lines that are rendered before other threads get their turn: else a request would wait for all of them."""
+_LOGGER: Final = __name__
+
+
+class Writer:
+    """Takes lines, and segments for their access line. `close` writes what is left."""
+
+    def __init__(self, renderer: Renderer, output: Output, most_waiting: int) -> None:
+        self.stats = LogStats()
+        self._renderer = renderer
+        self._output = output
+        self._most = most_waiting
+        self._waiting: deque[Line | Segment] = deque()
+        self._wake = threading.Event()
+        self._is_woken = False
+        self._is_closed = False
+        self._told = 0
+        self._turn = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="logs", daemon=True)
+        self._thread.start()
+
+    def put(self, line: "Line | Segment") -> None:
+        """Have it written, unless too many wait."""
+        if len(self._waiting) >= self._most or self._is_closed:
+            self.stats.dropped += 1
+            return
+        self._waiting.append(line)
+        if not self._is_woken:
+            self._is_woken = True
+            self._wake.set()
+
+    def flush(self) -> None:
+        """Write what waits now, in the caller's thread."""
+        with self._turn:
+            self._drain()
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Write what waits, for so long at most, and end the thread; idempotent."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._wake.set()
+        self._thread.join(timeout_s)
+        if not self._thread.is_alive():
+            self._output.close()
+
+    def _run(self) -> None:
+        while not self._is_closed:
+            self._wake.wait()
+            if not self._is_closed:
+                time.sleep(GATHERED_S)
+            self._wake.clear()
+            self._is_woken = False
+            with self._turn:
+                self._drain()
+        with self._turn:
+            self._drain()
+
+    def _drain(self) -> None:
+        while self._waiting:
+            some = [self._waiting.popleft() for _ in range(min(_AT_A_TIME, len(self._waiting)))]
+            rendered = list(self._rendered(some))
+            self._write(rendered)
+            time.sleep(0)
+        if self.stats.dropped > self._told:
+            count, self._told = self.stats.dropped - self._told, self.stats.dropped
+            fields = {"count": count}
+            told = Line(wall_ns(), LEVELS["warning"], _LOGGER, "log lines were dropped", fields, None, None, 0)
+            self._write(list(self._rendered([told])))
+
+    def _rendered(self, lines: Iterable["Line | Segment"]) -> Iterable[bytes]:
+        for line in lines:
+            try:
+                yield self._renderer.render(line)
+            except Exception:  # noqa: BLE001 - whatever was logged, the thread goes on
+                self.stats.failed += 1
+
+    def _write(self, rendered: list[bytes]) -> None:
+        try:
+            self._output.write(b"".join(rendered))
+        except (OSError, ValueError):  # a full disk, a stream that was closed
+            self.stats.failed += len(rendered)
+        else:
+            self.stats.written += len(rendered)
