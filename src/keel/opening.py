@@ -24,11 +24,15 @@ from keel.locks.contract import Locks
 from keel.locks.leases import LeaseLocks
 from keel.locks.memory import MemoryLockStore
 from keel.locks.redis import RedisLockStore
+from keel.measuring import Measured, RedisMetrics, measure
+from keel.metrics.contract import Metrics
 from keel.metrics.looplag import LoopLag
+from keel.metrics.prometheus import PrometheusMetrics
 from keel.ratelimit.assembly import rate_limits
 from keel.ratelimit.limiter import RateLimits
 from keel.redis.connecting import connect
 from keel.redis.contract import Redis
+from keel.redis.observer import Observer
 from keel.sessions.assembly import SessionOptions, sessions
 from keel.sessions.store import Sessions
 from keel.tasks import Tasks
@@ -65,10 +69,11 @@ class Keel:
     tasks: Tasks
     redis: Redis | None
     traces: Traces
+    metrics: Metrics
 
     @classmethod
     @asynccontextmanager
-    async def open(
+    async def open(  # noqa: PLR0913 - what is to be chosen, each by its name
         cls,
         redis_url: str | None = None,
         namespace: str = "keel",
@@ -78,33 +83,37 @@ class Keel:
         alone: bool = False,
         session_options: SessionOptions | None = None,
         trace_options: TraceOptions | None = None,
+        metrics: Metrics | None = None,
     ) -> AsyncIterator[Self]:
         """Open everything; it is closed where the block ends.
 
         `redis_url=None` keeps everything in this process. A server that is away is no error: each part goes on by its
         own rule until it comes (KEEL.md). `cache_bytes=0` caches nothing, neither here nor there. `servers` says more
         than `redis_url` can. `alone` promises that no other process shares the data. `session_options` name the store
-        that keeps sessions for good, `trace_options` say which traces are kept. Raises ValueError for a URL that
-        cannot be read.
+        that keeps sessions for good, `trace_options` say which traces are kept, `metrics` measure it. Raises
+        ValueError for a URL that cannot be read.
         """
-        where = servers or Servers(redis_url)
+        where, metrics = servers or Servers(redis_url), metrics or PrometheusMetrics()
         async with AsyncExitStack() as stack:
             tasks = await stack.enter_async_context(Tasks())
-            redis = await _connected(stack, where, where.url)
+            told = RedisMetrics(metrics)
+            redis = await _connected(stack, where, where.url, told)
             cache_redis = redis
             if where.cache_url not in {None, where.url}:
-                cache_redis = await _connected(stack, where, where.cache_url)
+                cache_redis = await _connected(stack, where, where.cache_url, told)
             cache = _cache(stack, cache_redis, namespace, tasks, cache_bytes, alone=alone)
             events = _events(stack, redis, namespace, tasks)
             locks = _locks(stack, redis, namespace, tasks)
             limits = await stack.enter_async_context(rate_limits(redis, namespace, tasks))
             signed_in = stack.enter_context(sessions(redis, namespace, tasks, session_options or SessionOptions()))
-            lag = LoopLag()
+            lag = LoopLag(metrics.histogram("event_loop_lag_seconds", "How late timers were.").observe)
             stack.callback(lag.close)
             other = cache_redis if cache_redis is not redis else None
             checks = health(tasks, lag, {"redis": redis, "redis_cache": other})
             traces = Traces(trace_options)
-            keel = cls(namespace, cache, events, checks, locks, limits, signed_in, tasks, redis, traces)
+            traces.observers.append(metrics.requests(lambda: traces.under_way))
+            measure(metrics, Measured(cache, limits, checks), locks, events, signed_in)
+            keel = cls(namespace, cache, events, checks, locks, limits, signed_in, tasks, redis, traces, metrics)
             stack.enter_context(current.listed(keel))
             yield keel
 
@@ -115,20 +124,20 @@ class Keel:
             yield self
 
 
-async def _connected(stack: AsyncExitStack, where: Servers, url: str | None) -> Redis | None:
+async def _connected(stack: AsyncExitStack, where: Servers, url: str | None, observer: Observer) -> Redis | None:
     if url is None:
         return None
-    connecting = connect(url, max_connections=where.max_connections, timeout=where.connect_timeout)
+    connecting = connect(url, max_connections=where.max_connections, timeout=where.connect_timeout, observer=observer)
     return await stack.enter_async_context(connecting)
 
 
-def _events(stack: AsyncExitStack, redis: Redis | None, namespace: str, tasks: Tasks) -> Events:
+def _events(stack: AsyncExitStack, redis: Redis | None, namespace: str, tasks: Tasks) -> Hub:
     events = Hub(MemoryBroker() if redis is None else RedisBroker(redis, namespace), tasks)
     stack.push_async_callback(events.close)
     return events
 
 
-def _locks(stack: AsyncExitStack, redis: Redis | None, namespace: str, tasks: Tasks) -> Locks:
+def _locks(stack: AsyncExitStack, redis: Redis | None, namespace: str, tasks: Tasks) -> LeaseLocks:
     locks = LeaseLocks(MemoryLockStore() if redis is None else RedisLockStore(redis, namespace), tasks)
     stack.callback(locks.close)
     return locks

@@ -22,6 +22,7 @@ from keel.events.contract import (
     Published,
     TooManyStreams,
 )
+from keel.events.observer import NullObserver, Observer
 from keel.events.streams import QueuedStream
 from keel.redis.contract import CommandRefused, RedisUnavailable
 from keel.tasks import Tasks
@@ -38,6 +39,7 @@ class Hub:
     """`keel.events.contract.Events` over a broker."""
 
     def __init__(self, broker: Broker, tasks: Tasks) -> None:
+        self.observer: Observer = NullObserver()
         self._broker = broker
         self._tasks = tasks
         self._channels: dict[str, Channel] = {}
@@ -90,14 +92,16 @@ class Hub:
         channel = self._channels.get(stream.channel)
         if channel is None:
             channel = self._channels[stream.channel] = Channel(stream.channel, self._broker, self, self._tasks)
+        self.observer.opened(stream.channel)
         await channel.join(stream, since)
         return channel
 
     def leave(self, stream: QueuedStream) -> None:
         """Let a stream go, and the channel with its last one."""
         channel = self._channels.get(stream.channel)
-        if channel is not None:
+        if channel is not None and stream in channel.streams:
             channel.streams.discard(stream)
+            self.observer.closed(stream.channel, stream.closed)
             if not channel.streams:
                 channel.close()
                 del self._channels[stream.channel]
@@ -147,16 +151,20 @@ class Hub:
         for channel in list(self._channels.values()):
             for stream in channel.streams:
                 stream.close(Closing.SHUTDOWN)
+                self.observer.closed(stream.channel, stream.closed)
             channel.close()
         self._channels.clear()
 
     async def _publish(self, channel: str, data: bytes, idempotency_key: str | None = None) -> Published:
         try:
-            return Published(*await self._broker.publish(channel, data, idempotency_key))
+            place = await self._broker.publish(channel, data, idempotency_key)
         except (RedisUnavailable, CommandRefused) as error:
             if channel not in self._broken:
                 _LOG.warning("a message on %s reaches this process alone: %s", channel, error)
+            self.observer.published(channel, shared=False)
             return self._publish_here(channel, data)
+        self.observer.published(channel, shared=True)
+        return Published(*place)
 
     def _publish_here(self, channel: str, data: bytes) -> Published:
         self._broken[channel] = self._broken.get(channel, 0) + 1

@@ -20,6 +20,7 @@ from keel.locks.contract import (
     Seconds,
     Taken,
 )
+from keel.locks.observer import NullObserver, Observer, Outcome
 from keel.locks.waiting import Lines
 from keel.redis.contract import CommandRefused, RedisUnavailable
 from keel.tasks import Tasks
@@ -37,6 +38,7 @@ class LeaseLocks:
 
     def __init__(self, store: LockStore, tasks: Tasks) -> None:
         self.store = store
+        self.observer: Observer = NullObserver()
         self._tasks = tasks
         self._lines = Lines(store)
 
@@ -159,6 +161,7 @@ class HeldLease:
         """It is gone."""
         self._stop()
         self._lost_because = reason
+        self._locks.observer.lost(self.name, reason)
         if self._holder is not None and self._cancelling is None:
             self._cancelling = self._holder.cancelling()
             self._holder.cancel(str(LeaseLost(self.name, reason)))
@@ -227,10 +230,12 @@ class Holding:
         self._ttl_s = ttl_s
         self._wait_s = wait_s
         self._on_lost = on_lost
+        self._since = 0.0
         self._lease: HeldLease
 
     async def __aenter__(self) -> HeldLease:
-        self._lease = await self._locks.acquire(self._name, self._ttl_s, self._wait_s)
+        self._lease = await self._acquired()
+        self._since = monotonic()
         if self._on_lost == "cancel":
             self._lease.cancel_when_lost()
         return self._lease
@@ -240,6 +245,7 @@ class Holding:
     ) -> None:
         lease = self._lease
         lease.end()
+        self._locks.observer.released(lease.name, monotonic() - self._since)
         interrupted = error if isinstance(error, asyncio.CancelledError) else None
         try:
             await self._give_back(lease)
@@ -252,6 +258,19 @@ class Holding:
             return
         if error is None or error is interrupted:
             lease.raise_if_lost()
+
+    async def _acquired(self) -> HeldLease:
+        began, observer = monotonic(), self._locks.observer
+        try:
+            lease = await self._locks.acquire(self._name, self._ttl_s, self._wait_s)
+        except LockNotAcquired:
+            observer.asked(self._name, Outcome.REFUSED, monotonic() - began)
+            raise
+        except LockUnavailable:
+            observer.asked(self._name, Outcome.UNAVAILABLE, monotonic() - began)
+            raise
+        observer.asked(self._name, Outcome.ACQUIRED, monotonic() - began)
+        return lease
 
     async def _give_back(self, lease: HeldLease) -> None:
         """Not to be stopped by a cancellation; an answer that does not come is not waited for."""

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
 
+from keel.context import RequestObserver, Segment
+
 OTHER: Final = "other"
 """The value of every label of whatever came after a metric had as many children as it may have."""
 MOST_CHILDREN: Final = 200
@@ -89,6 +91,12 @@ class Metrics(Protocol):
 
     def read(self, source: Source) -> Callable[[], None]:
         """Ask `source` whenever somebody collects; returns how to stop."""
+
+    def requests(self, under_way: Callable[[], Iterable[Segment]]) -> RequestObserver:
+        """What is to be told of every request, WebSocket and job; `under_way` are those that have not ended.
+
+        It is made once.
+        """
 
     async def render(self, accept: str = "") -> Rendered:
         """Everything, in what `accept` (an HTTP header) wants: OpenMetrics, JSON, or the text format 0.0.4."""

@@ -1,7 +1,8 @@
 """Metrics that nobody wants."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from keel.context import RequestObserver, Segment
 from keel.metrics.contract import (
     DURATIONS_S,
     MOST_CHILDREN,
@@ -24,6 +25,9 @@ class _Nothing:
         """Nothing."""
 
     def observe(self, value: float, *labels: str) -> None:
+        """Nothing."""
+
+    def observed(self, request: Segment) -> None:
         """Nothing."""
 
 
@@ -53,6 +57,10 @@ class NullMetrics:
     def read(self, source: Source) -> Callable[[], None]:  # noqa: ARG002 - the contract's
         """Never ask."""
         return _nothing
+
+    def requests(self, under_way: Callable[[], Iterable[Segment]]) -> RequestObserver:  # noqa: ARG002 - the contract's
+        """One that counts nothing."""
+        return _Nothing()
 
     async def render(self, accept: str = "") -> Rendered:
         """Nothing, in the form that is wanted."""

@@ -10,6 +10,7 @@ import prometheus_client as prometheus
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from keel.context import RequestObserver, Segment
 from keel.metrics.contract import (
     DURATIONS_S,
     MOST_CHILDREN,
@@ -23,6 +24,7 @@ from keel.metrics.contract import (
     Source,
 )
 from keel.metrics.rendering import Form, render
+from keel.metrics.requests import RequestMetrics
 
 Child_co = TypeVar("Child_co", covariant=True)
 
@@ -144,6 +146,13 @@ class PrometheusMetrics:
     def collect_from(self, collector: Collector) -> None:
         """Let a collector of prometheus_client's, asked in a thread, tell of metrics that it keeps itself."""
         self._registry.register(collector)
+
+    def requests(self, under_way: Callable[[], Iterable[Segment]]) -> RequestObserver:
+        """What is to be told of every request."""
+        requests = RequestMetrics(under_way)
+        self.collect_from(requests)
+        self.read(requests.readings)
+        return requests
 
     async def render(self, accept: str = "") -> Rendered:
         """Everything; it is read in the loop, and written in a thread, for one who asks at a time."""

@@ -5,8 +5,10 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from keel.clock import Clock
+from keel.errors import NotAuthenticated
 from keel.sessions.contract import DurableSessions, Kept, Lifetimes, Session, Subject, new_token, token_hash
 from keel.sessions.memory import Copy, LocalCopies, newest_first
+from keel.sessions.observer import NullObserver, Observer
 
 
 class SharedForgetting(Protocol):
@@ -34,6 +36,7 @@ class Sessions:
         shared: SharedForgetting | None = None,
     ) -> None:
         self.lifetimes = lifetimes
+        self.observer: Observer = NullObserver()
         self._store = store
         self._local = local
         self._clock = clock
@@ -50,13 +53,17 @@ class Sessions:
         """Begin a session and return its token; the user's oldest ones end where they have too many."""
         token, stamp = new_token(), self._local.stamp
         self._local.keep(await self._store.add(token_hash(token), user_id, data), stamp)
+        self.observer.began()
         return token
 
     async def get(self, token: str) -> Session:
         """The session of a token; raises `SessionUnknown` or `SessionExpired`."""
         hashed = token_hash(token)
         copy = self._copy(hashed)
-        return (await self._ask(hashed, self._store.find) if copy is None else copy.kept).session
+        if copy is None:
+            return (await self._ask(hashed, self._store.find)).session
+        self.observer.read(in_memory=True)
+        return copy.kept.session
 
     async def touch(self, token: str) -> Session:
         """As `get`, and note the use."""
@@ -66,6 +73,7 @@ class Sessions:
             kept = await self._ask(hashed, self._store.use)
             copy = self._copy(hashed)
             return kept.session if copy is None else self._noted(copy, now)
+        self.observer.read(in_memory=True)
         session = copy.kept.session
         if now - session.last_seen_at < self.lifetimes.touch or hashed in self._noting:
             return session
@@ -93,7 +101,12 @@ class Sessions:
 
     async def _ask(self, hashed: bytes, ask: Callable[[bytes], Awaitable[Kept]]) -> Kept:
         stamp = self._local.stamp
-        kept = await ask(hashed)
+        try:
+            kept = await ask(hashed)
+        except NotAuthenticated as refusal:
+            self.observer.refused(refusal.code)
+            raise
+        self.observer.read(in_memory=False)
         copy = self._local.find(hashed)
         kept = kept if copy is None else kept.seen_by(copy.kept)
         self._local.keep(kept, stamp)
@@ -107,15 +120,20 @@ class Sessions:
 
     async def revoke(self, user_id: Subject, session_id: str) -> bool:
         """End one of the user's sessions; False where there is no such session (any more)."""
-        return await self._store.end(user_id, only=session_id) > 0
+        return await self._end(user_id, only=session_id) > 0
 
     async def revoke_others(self, user_id: Subject, session_id: str) -> int:
         """End all of the user's sessions but this one, and say how many."""
-        return await self._store.end(user_id, but=session_id)
+        return await self._end(user_id, but=session_id)
 
     async def invalidate_user_sessions(self, user_id: Subject) -> int:
         """End all of the user's sessions, and say how many."""
-        return await self._store.end(user_id)
+        return await self._end(user_id)
+
+    async def _end(self, user_id: Subject, *, only: str | None = None, but: str | None = None) -> int:
+        ended = await self._store.end(user_id, only=only, but=but)
+        self.observer.ended(ended)
+        return ended
 
     async def get_user_sessions(self, user_id: Subject) -> list[Session]:
         """The user's living sessions, newest use first. Listing never prolongs one."""
