@@ -32,9 +32,10 @@ from tradesense.portfolio.endpoints import router as portfolio
 from tradesense.security.endpoints import router as security
 from tradesense.settings import MEBIBYTE, Settings
 from tradesense.trades.endpoints import router as trades
+from tradesense.work.endpoints import router as work
 
 PREFIX: Final = "/api/v1"
-SLICES: Final = (security, accounts, imports, trades, journal, portfolio, analytics, monitoring)
+SLICES: Final = (security, accounts, imports, trades, journal, portfolio, analytics, monitoring, work)
 UPLOADS: Final = (f"{PREFIX}/imports", f"{PREFIX}/imports/preview")
 WITHOUT_KEYS: Final = (f"{PREFIX}/auth/", f"{PREFIX}/api-keys")
 """Where answers have secrets in them, which are not kept to be repeated."""

@@ -165,8 +165,12 @@ class Settings(BaseModel):
     """The time zone of users who have not said theirs."""
     currency: str = Field(default="USD", alias="TRADESENSE_CURRENCY", pattern=r"^[A-Z][A-Z0-9]{2,9}$")
     """The currency of users who have not said theirs."""
+    work: Literal["here", "workers"] = Field(default="here", alias="TRADESENSE_WORK")
+    """Whether background work, imports above all, runs in the processes that serve, or in `tradesense worker` alone."""
+    imports_at_once: int = Field(default=2, alias="TRADESENSE_IMPORTS_AT_ONCE", ge=1, le=64)
+    """Imports that a process which works runs at a time."""
     shutdown_s: float = Field(default=20, alias="TRADESENSE_SHUTDOWN_S", ge=0, le=3600)
-    """Seconds that a running import is given to finish when the server stops, before it is handed back."""
+    """Seconds that running work is given to finish when the process stops, before it is handed back."""
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", alias="LOG_LEVEL")
 
     @classmethod
@@ -205,6 +209,8 @@ class Settings(BaseModel):
             mistakes.append("WEB_CONCURRENCY above 1 needs a REDIS_URL: without it the cache knows one process only")
         if self.redis_cache_url is not None and self.redis_url is None:
             mistakes.append("REDIS_CACHE_URL needs a REDIS_URL beside it")
+        if self.work == "workers" and (self.is_embedded or self.redis_url is None):
+            mistakes.append("TRADESENSE_WORK=workers needs a DATABASE_URL of PostgreSQL and a REDIS_URL")
         if mistakes:
             raise ValueError("; ".join(mistakes))
         return self
@@ -215,6 +221,11 @@ class Settings(BaseModel):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.data_dir.absolute() / 'tradesense.db'}"
+
+    @property
+    def namespace(self) -> str:
+        """What the names of everything in Redis begin with."""
+        return f"tradesense:{self.environment}"
 
     @property
     def is_embedded(self) -> bool:

@@ -1,18 +1,18 @@
 """The composition root: the only place that builds concrete things, for as long as the application lives."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 from typing import Final, TypedDict
+from uuid import UUID
 
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from keel.cache.hybrid import HybridCache
 from keel.clock import Clock, SystemClock
-from keel.errors import Unavailable
 from keel.health.checker import HealthChecker
 from keel.health.machine import DiskCheck
 from keel.opening import Keel, Servers
@@ -20,21 +20,21 @@ from keel.ratelimit.limiter import RateLimits
 from keel.ratelimit.rulefile import RuleFile, RulesMalformed
 from keel.sessions.assembly import SessionOptions
 from keel.sessions.contract import Lifetimes
-from keel.sessions.store import Sessions
 from keel.tasks import Tasks
 from tradesense.accounts.service import Accounts
 from tradesense.analytics.service.asking import Analytics
 from tradesense.brokers.documents import Limits
-from tradesense.db.engine import Database, Writing
+from tradesense.db.copies import Copies
+from tradesense.db.engine import Database
 from tradesense.db.fences import Fences
 from tradesense.db.health import DatabaseCheck, MigrationsCheck
-from tradesense.db.invalidation import KEYS_TAG, Invalidations, Invalidator, key_place
+from tradesense.db.invalidation import Invalidations, Invalidator
 from tradesense.db.migrations import migrate
 from tradesense.db.notices import Notices
 from tradesense.db.replay import OutboxReplay
 from tradesense.db.tables import ImportStatus
 from tradesense.http import limits
-from tradesense.http.authentication import Authentication, SessionCookie, TrustedOrigins
+from tradesense.http.authentication import Authentication, SessionCookie, TrustedOrigins, UserId
 from tradesense.http.remembered import RememberedAnswers
 from tradesense.http.warming import Warming
 from tradesense.ingest.service.changing import Changes
@@ -46,9 +46,10 @@ from tradesense.ingest.service.restoring import Restoring
 from tradesense.ingest.service.running import Equipment, Observer, Progress
 from tradesense.ingest.service.undoing import Undoing
 from tradesense.ingest.service.uploads import Imports
-from tradesense.ingest.tasks import ImportRunner
+from tradesense.ingest.tasks import AGAIN, IMPORTS, REBUILD, ImportRunner, again, rebuilding
 from tradesense.journal.service import Notebook
 from tradesense.monitoring.service import Instance
+from tradesense.monitoring.tasks import Aggregation
 from tradesense.portfolio.service import Portfolio
 from tradesense.security.repository.sessions import SqlSessions
 from tradesense.security.service.identities import Identities
@@ -59,6 +60,8 @@ from tradesense.security.service.profiles import Profiles
 from tradesense.security.service.users import Admission, Users
 from tradesense.settings import MEBIBYTE, Settings, SettingsInvalid
 from tradesense.trades.service import ManualEntry, TradeArchive
+from tradesense.work.service.queue import TaskQueue
+from tradesense.work.tasks import Nobody, Work, taskiq_waker
 
 TIDY_EVERY: Final = timedelta(hours=1)
 TIDY_OUTBOX_EVERY: Final = timedelta(minutes=5)
@@ -71,6 +74,7 @@ WARMED: Final = (
     "/api/v1/analytics/calendar",
 )
 """What everybody looks at first."""
+WARM: Final = "warm"
 WARMED_USERS: Final = 20
 """Users whose answers are computed at the start, the most recently active ones."""
 TOUCH: Final = timedelta(minutes=1)
@@ -99,8 +103,10 @@ class PlatformState(TypedDict):
     instance: Instance
     keel: Keel
     limits: RateLimits
+    queue: TaskQueue
     tasks: Tasks
     warming: Warming
+    work: Work
 
 
 class TradingState(TypedDict):
@@ -132,10 +138,7 @@ class _Ground:
     keel: Keel
     sessions: SqlSessions
     fences: Fences
-
-    def tidy(self, interval: timedelta, name: str, work: Callable[[Writing], Awaitable[object]]) -> None:
-        """Do some work again and again, in one instance at a time."""
-        self.tasks.every(interval, name, lambda: self.fences.once(name, work))
+    work: Work
 
 
 @asynccontextmanager
@@ -145,14 +148,14 @@ async def opened(
     clock: Clock | None = None,
     passwords: Passwords | None = None,
     around: Callable[[Invalidator], Invalidator] = lambda copies: copies,
-    runs_imports: bool = True,
+    works: bool = True,
 ) -> AsyncIterator[State]:
     """Everything there is, built from the settings and closed in the end; the command line uses it, too.
 
     `clock` and `passwords` are for tests: hands to turn, and hashes that cost little; so is `around`, which gives what
-    hears of every write before it is answered, in place of the copies that it gets. A command that imports nothing
-    leaves the queue of imports to others: `runs_imports=False`. A running import is given `settings.shutdown_s` to
-    finish before it is handed back.
+    hears of every write before it is answered, in place of the copies that it gets. Background work is done by this
+    process where the settings let it and it `works`; a command that has none to wait for leaves it to others. Work that
+    is running in the end is given `settings.shutdown_s` to finish before it is handed back.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     grace, clock = timedelta(seconds=settings.shutdown_s), clock or SystemClock()
@@ -162,7 +165,10 @@ async def opened(
     async with _keel(settings, SessionOptions(sessions, lifetimes, clock)) as keel:
         invalidator = around(Copies(keel.cache, keel.sessions))
         invalidations = database.after_commit = Invalidations(invalidator, clock)
-        ground = _Ground(settings, clock, database, Tasks(), keel, sessions, Fences(database, keel.locks))
+        tasks, fences = Tasks(), Fences(database, keel.locks)
+        waker = taskiq_waker(tasks, _secret(settings.redis_url), settings.namespace) if works else Nobody()
+        work = Work(database, clock, tasks, fences, waker, is_working=works and settings.work == "here")
+        ground = _Ground(settings, clock, database, tasks, keel, sessions, fences, work)
         try:
             await migrate(ground.database)
             invalidations.start(ground.database)
@@ -171,8 +177,9 @@ async def opened(
             _watch_health(ground)
             security = _security(ground, passwords or Passwords())
             warming = Warming(security["identities"].acting_for, WARMED)
-            trading = _trading(ground, warming, runs_imports=runs_imports)
-            warming.wake(*await security["logins"].recently_active(WARMED_USERS))
+            trading = _trading(ground)
+            work.daily(Aggregation.AT, "daily figures", Aggregation(database, clock).run)
+            work.start()
             yield {
                 **security,
                 **trading,
@@ -180,11 +187,14 @@ async def opened(
                 "instance": Instance("tradesense", version("tradesense")),
                 "keel": keel,
                 "limits": keel.limits,
+                "queue": work.queue,
                 "tasks": ground.tasks,
                 "warming": warming,
+                "work": work,
             }
         finally:
             await ground.tasks.close(grace)
+            await work.close()
             await invalidations.close(ground.database, grace)
             await ground.database.close()
 
@@ -201,13 +211,10 @@ def _keel(settings: Settings, sessions: SessionOptions) -> AbstractAsyncContextM
         settings.redis_max_connections,
         timedelta(seconds=settings.redis_timeout_s),
     )
-    namespace, bytes_ = (
-        f"tradesense:{settings.environment}",
-        settings.cache_mb * MEBIBYTE if settings.cache == "on" else 0,
-    )
+    bytes_ = settings.cache_mb * MEBIBYTE if settings.cache == "on" else 0
     # SQLite is a file of this machine's: one process serves it (see docs/decisions/0008-workers.md).
     return Keel.open(
-        namespace=namespace,
+        namespace=settings.namespace,
         servers=servers,
         cache_bytes=bytes_,
         alone=settings.is_embedded,
@@ -219,39 +226,12 @@ def _secret(url: SecretStr | None) -> str | None:
     return None if url is None else url.get_secret_value()
 
 
-class Copies:
-    """The copies of answers and sessions as those know them who write: they go, or it is said that they did not."""
-
-    def __init__(self, cache: HybridCache, sessions: Sessions) -> None:
-        self._cache = cache
-        self._sessions = sessions
-
-    async def invalidate_tags(self, *tags: str) -> None:
-        """Throw away what carries one of the tags; raises Unavailable where other instances cannot be told yet."""
-        if not await self._cache.invalidate_tags(*tags):
-            raise Unavailable("The shared cache is away: what other instances see is invalidated when it is back.")
-
-    async def forget_tokens(self, hashes: Collection[bytes]) -> None:
-        """Throw away the sessions and API keys of tokens that have ended; raises Unavailable likewise."""
-        try:
-            await self._sessions.forget(hashes)
-        finally:
-            is_done = await self._cache.invalidate(*map(key_place, hashes))
-        if not is_done:
-            raise Unavailable("The shared cache is away: other instances may know an API key until it is back.")
-
-    async def forget_all_tokens(self) -> None:
-        """Throw away all sessions and API keys in memory."""
-        self._sessions.forget_all()
-        await self._cache.invalidate_tags(KEYS_TAG)
-
-
 async def _follow_outbox(ground: _Ground, invalidator: Invalidator, *, is_shared: bool) -> None:
     """Hear of what others write. Where the cache `is_shared` they throw its copies away themselves, unless they die."""
     replay = OutboxReplay(ground.database, ground.clock, invalidator, sharing=ground.fences if is_shared else None)
     await replay.catch_up()
     ground.tasks.start("following the outbox", replay.run())
-    ground.tidy(TIDY_OUTBOX_EVERY, "forgetting the outbox", replay.forget)
+    ground.work.every(TIDY_OUTBOX_EVERY, "forgetting the outbox", replay.forget)
     if ground.database.dialect == "postgresql" and not is_shared:
         ground.tasks.start("listening for writes", Notices(ground.database, replay.wake).run())
 
@@ -289,8 +269,8 @@ def _security(ground: _Ground, passwords: Passwords) -> SecurityState:
     identities = Identities(clock, sessions, Profiles(database, ground.keel.cache), api_keys)
     remembered = RememberedAnswers(database, clock)
     origins = TrustedOrigins(frozenset({settings.public_url, *settings.cors_origins}))
-    ground.tidy(TIDY_EVERY, "forgetting answers", remembered.forget_expired)
-    ground.tidy(TIDY_EVERY, "forgetting sessions", ground.sessions.forget_expired)
+    ground.work.every(TIDY_EVERY, "forgetting answers", remembered.forget_expired)
+    ground.work.every(TIDY_EVERY, "forgetting sessions", ground.sessions.forget_expired)
     return {
         "authentication": Authentication(identities.identify, session_cookie(settings), origins),
         "identities": identities,
@@ -301,21 +281,24 @@ def _security(ground: _Ground, passwords: Passwords) -> SecurityState:
     }
 
 
-def _trading(ground: _Ground, warming: Warming, *, runs_imports: bool) -> TradingState:
-    settings, clock, database = ground.settings, ground.clock, ground.database
+def _trading(ground: _Ground) -> TradingState:
+    settings, clock, database, work = ground.settings, ground.clock, ground.database, ground.work
     limits = Limits(settings.max_upload_mb * MEBIBYTE, settings.max_rows)
     files = KeptFiles(settings.data_dir / "files", limits.file_bytes)
     opener = Opener(database, limits)
     changes = Changes(database, clock, LEASE)
-    accounts = Accounts(database, clock, Restoring(database, files, opener, changes).rebuild)
-    runner = ImportRunner(Equipment(database, clock, files, opener, LEASE, _warmer(warming)), ground.tasks)
+    restoring = Restoring(database, files, opener, changes)
+    accounts = Accounts(database, clock, restoring.rebuild)
+    runner = ImportRunner(Equipment(database, clock, files, opener, LEASE, _warmer(ground)), work.queue.park)
+    work.add_lane(IMPORTS, runner, settings.imports_at_once)
+    wake = partial(work.wake, IMPORTS)
     notebook = Notebook(database, clock)
     analytics = Analytics(database, clock, notebook)
-    ground.tidy(TIDY_EVERY, "purging deleted accounts", accounts.purge_deleted)
-    imports = Imports(database, clock, files, runner.wake)
-    ground.tidy(TIDY_EVERY, "purging deleted imports", imports.purge_deleted)
-    if runs_imports:
-        runner.start()
+    ground.work.every(TIDY_EVERY, "purging deleted accounts", accounts.purge_deleted)
+    imports = Imports(database, clock, files, wake)
+    ground.work.every(TIDY_EVERY, "purging deleted imports", imports.purge_deleted)
+    work.handle(AGAIN, again(wake))
+    work.handle(REBUILD, rebuilding(restoring))
     return {
         "accounts": accounts,
         "imports": imports,
@@ -329,14 +312,20 @@ def _trading(ground: _Ground, warming: Warming, *, runs_imports: bool) -> Tradin
     }
 
 
-def _warmer(warming: Warming) -> Observer:
+def _warmer(ground: _Ground) -> Observer:
     """Whoever has imported will look at what came of it."""
 
     def observe(progress: Progress) -> None:
         if progress.status is ImportStatus.DONE:
-            warming.wake(progress.user_id)
+            ground.tasks.start("queueing a warm-up", ground.work.queue.add(WARM, str(progress.user_id)))
 
     return observe
+
+
+def begin_warming(app: FastAPI, state: State) -> None:
+    """Let tasks that compute answers ahead of their use be done by asking `app`, which lives with `state`."""
+    state["warming"].begin(app, state)
+    state["work"].handle(WARM, lambda run: state["warming"].warm(UserId(UUID(run.record.subject))))
 
 
 def session_cookie(settings: Settings) -> SessionCookie:
@@ -353,7 +342,9 @@ def lifespan(settings: Settings, opening: Opening = opened) -> Callable[[FastAPI
     @asynccontextmanager
     async def living(app: FastAPI) -> AsyncIterator[State]:
         async with opening(settings) as state:
-            state["tasks"].start("warming", state["warming"].run(app, state))
+            begin_warming(app, state)
+            recent = await state["logins"].recently_active(WARMED_USERS)
+            state["tasks"].start("warming", state["warming"].warm(*recent))
             state["health"].start()
             yield state
             state["health"].drain()

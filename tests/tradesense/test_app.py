@@ -8,9 +8,9 @@ from starlette.types import Message
 from tests.application import ORIGIN, Person, Serve, Served, served
 from tests.samples import ended, made
 from tradesense.app import create_app
-from tradesense.ingest.tasks import ImportRunner
 from tradesense.settings import Settings
 from tradesense.wiring import State, opened
+from tradesense.work.service.lanes import Lane
 
 
 async def test_what_is_opened_is_all_there_and_closed_again(settings: Settings) -> None:
@@ -49,16 +49,16 @@ async def test_an_instance_opens_again_on_what_another_left(settings: Settings) 
 
 
 async def test_a_command_may_leave_the_queue_to_others(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[ImportRunner] = []
+    started: list[str] = []
 
-    def note(runner: ImportRunner) -> None:
-        started.append(runner)
+    def note(lane: Lane) -> None:
+        started.append(lane.name)
 
-    monkeypatch.setattr(ImportRunner, "start", note)
-    async with opened(settings, runs_imports=False):
+    monkeypatch.setattr(Lane, "start", note)
+    async with opened(settings, works=False):
         assert started == []
     async with opened(settings):
-        assert len(started) == 1
+        assert started == ["tasks", "imports"]
 
 
 @pytest.mark.parametrize("seconds", [0, 20])

@@ -15,16 +15,18 @@ def main() -> None:
 
 def build() -> Typer:
     """The commands and their options."""
-    from tradesense.cli import config, demo, doctor, importing, report, serve, user
+    from tradesense.cli import config, demo, doctor, importing, report, serve, user, worker
 
     app = Typer(name="tradesense", no_args_is_help=True, pretty_exceptions_enable=False)
     app.callback()(tradesense)
     app.command()(serve.serve)
+    app.command()(worker.worker)
     app.command()(report.report)
     app.command("import")(importing.import_files)
     app.command()(demo.demo)
     app.command()(doctor.doctor)
-    app.add_typer(_group("The users of this instance.", user.create, user.promote, user.disable), name="user")
+    users = (user.create, user.promote, user.disable, user.rebuild)
+    app.add_typer(_group("The users of this instance.", *users), name="user")
     app.add_typer(_group("What the program would run with.", config.check, config.show), name="config")
     return app
 

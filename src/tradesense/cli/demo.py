@@ -20,7 +20,7 @@ def demo(
     """Create a demo user with a generated password, and import realistic trades of an imagined trader."""
     from tradesense.cli.instance import run
 
-    password = run(lambda state: create_demo(state, email, days=days, seed=seed), runs_imports=True)
+    password = run(lambda state: create_demo(state, email, days=days, seed=seed), works=True)
     tell(email, password)
 
 
@@ -35,7 +35,7 @@ def ensure_demo() -> None:
         except EmailTaken:
             return None
 
-    password = run(create, runs_imports=True)
+    password = run(create, works=True)
     if password is not None:
         tell(EMAIL, password)
 

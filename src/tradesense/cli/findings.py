@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -11,17 +12,21 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from keel.clock import SystemClock
 from keel.health.machine import FULL, SCARCE
 from keel.redis.connecting import connect
 from keel.redis.contract import CommandRefused, Redis, RedisUnavailable
 from tradesense.db.engine import Database, ReadConnection
 from tradesense.db.migrations import revisions
+from tradesense.ingest.repository import queue as imports
+from tradesense.work import repository as tasks
 
 _GIB: Final = 1 << 30
 _OLDEST: Final = 7
 """The first version of Redis whose scripts may say what they need."""
 _VERSION: Final = re.compile(rb"redis_version:(\d+)")
 _PATIENCE_S: Final = 2.0
+_LONG: Final = timedelta(minutes=1)
 
 
 class State(StrEnum):
@@ -76,7 +81,10 @@ async def database(url: str) -> AsyncIterator[Finding]:
     try:
         async with opened.read() as connection:
             yield Finding("database", State.GOOD, f"{name} answers")
-            yield await _migrations(connection)
+            migrations = await _migrations(connection)
+            yield migrations
+            if migrations.state is State.GOOD:
+                yield await _work(connection, SystemClock().now())
     except (SQLAlchemyError, OSError) as error:
         mend = "start it, or correct DATABASE_URL: host, port, name, user and password"
         yield Finding("database", State.BAD, f"{name} does not answer: {_cause(error)}", mend)
@@ -101,6 +109,19 @@ async def _migrations(connection: ReadConnection) -> Finding:
         return Finding("migrations", State.FAIR, "the database is empty", "`tradesense serve` creates the tables")
     mend = "upgrade this program" if is_ahead else "`tradesense serve` migrates when it starts"
     return Finding("migrations", State.BAD, f"the database is at {current}, this version at {newest}", mend)
+
+
+async def _work(connection: ReadConnection, now: datetime) -> Finding:
+    """Whether background work is taken up, and none of it was given up."""
+    found = [await tasks.oldest_ready(connection, now), await imports.oldest_queued(connection, now)]
+    since = min((each for each in found if each is not None), default=now)
+    if now - since > _LONG:
+        mend = "start `tradesense serve` or, with TRADESENSE_WORK=workers, `tradesense worker`"
+        return Finding("background work", State.FAIR, f"some has been waiting since {since:%Y-%m-%d %H:%M} UTC", mend)
+    if parked := await tasks.count_parked(connection):
+        mend = "GET /api/v1/admin/tasks?state=parked tells why; POST /api/v1/admin/tasks/{id}/retry tries again"
+        return Finding("background work", State.FAIR, f"given up after several attempts: {parked}", mend)
+    return Finding("background work", State.GOOD, "nothing waits for long, and nothing was given up")
 
 
 async def redis(urls: Sequence[str]) -> AsyncIterator[Finding]:

@@ -40,7 +40,7 @@ def import_files(
         account_id=account_id,
         options=import_options(timezone, date, date_order, mapping or (), duplicates, skip_errors=skip_errors),
     )
-    accounts = run(lambda state: import_all(state, files, wanted), runs_imports=True)
+    accounts = run(lambda state: import_all(state, files, wanted), works=True)
     for account in accounts:
         if as_json:
             write_json(file_document(account, tell=False))

@@ -16,15 +16,15 @@ from tradesense.wiring import State, opened
 T = TypeVar("T")
 
 
-def run(work: Callable[[State], Awaitable[T]], *, runs_imports: bool = False) -> T:
+def run(work: Callable[[State], Awaitable[T]], *, works: bool = False) -> T:
     """What `work` gives with everything opened; a refusal is printed and ends the command with 1.
 
-    The queue of imports is left to the server unless the command `runs_imports` itself.
+    Background work is left to the server unless the command `works` itself.
     """
-    settings = load()
+    settings = load(work="here" if works else None)
 
     async def within() -> T:
-        async with opened(settings, runs_imports=runs_imports) as state:
+        async with opened(settings, works=works) as state:
             return await work(state)
 
     try:

@@ -1,7 +1,7 @@
 """`tradesense user`: the users of this instance, from the machine it runs on."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 from typer import Argument, Option, prompt
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from tradesense.security.repository.users import User
     from tradesense.security.service.users import Users
+    from tradesense.wiring import State
+
+_ALL: Final = 10_000
 
 Email = Annotated[str, Argument(help="The user's email address.")]
 
@@ -51,6 +54,21 @@ def disable(email: Email) -> None:
     """Keep a user out from now on, and end their sessions; their data stays."""
     user = _with_users(lambda users: users.disable(email))
     output().print(f"{user.email} is disabled, and logged out everywhere")
+
+
+def rebuild(email: Email) -> None:
+    """Read all files of a user again, as this version reads them; a server or a worker does it in the background."""
+    from tradesense.cli.instance import run
+    from tradesense.ingest.tasks import REBUILD
+
+    async def queue_rebuilds(state: "State") -> int:
+        found = await state["users"].get_by_email(email)
+        accounts = await state["accounts"].page(found.id, None, _ALL)
+        whose = {"user_id": str(found.id)}
+        queued = [await state["queue"].add(REBUILD, str(account.id), whose) for account in accounts]
+        return len(queued)
+
+    output().print(f"{run(queue_rebuilds)} accounts of {email} are rebuilt as soon as a server or a worker runs")
 
 
 def _password() -> str:

@@ -1,6 +1,5 @@
 """Computes answers before they are asked for: this process asks itself, in the name of their users."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
@@ -14,27 +13,22 @@ _LOG: Final = logging.getLogger(__name__)
 
 
 class Warming:
-    """Asks for `paths`, one after the other, for each user it is told of. It does nothing before it has `begun`."""
+    """Asks for `paths`, one after the other, in the name of a user. It does nothing before it has `begun`."""
 
     def __init__(self, acting_for: Callable[[UserId], Awaitable[Principal]], paths: Iterable[str]) -> None:
         self._acting_for = acting_for
         self._paths = tuple(paths)
-        self._waiting: dict[UserId, None] = {}
-        self._is_any = asyncio.Event()
+        self._asked: tuple[ASGIApp, Mapping[str, Any]] | None = None
 
-    def wake(self, *users: UserId) -> None:
-        """Compute these users' answers soon."""
-        self._waiting |= dict.fromkeys(users)
-        self._is_any.set()
+    def begin(self, app: ASGIApp, state: Mapping[str, Any]) -> None:
+        """From now on, ask `app`, which lives with `state`."""
+        self._asked = (app, state)
 
-    async def run(self, app: ASGIApp, state: Mapping[str, Any]) -> None:
-        """Ask `app`, which lives with `state`, for ever."""
-        while True:
-            await self._is_any.wait()
-            users, self._waiting = self._waiting, {}
-            self._is_any.clear()
-            for user in users:
-                await self._warm(app, state, user)
+    async def warm(self, *users: UserId) -> None:
+        """Compute these users' answers."""
+        for user in users:
+            if self._asked is not None:
+                await self._warm(*self._asked, user)
 
     async def _warm(self, app: ASGIApp, state: Mapping[str, Any], user: UserId) -> None:
         for path in self._paths:

@@ -2,82 +2,58 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
-import sys
-from datetime import timedelta
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final
+from uuid import UUID
 
 from keel.tasks import Tasks
+from tradesense.accounts.service import AccountNotFound
+from tradesense.db.engine import WriteConnection
 from tradesense.db.generations import ClaimLost, Tenure
 from tradesense.db.tables import ImportStatus
+from tradesense.http.authentication import UserId
 from tradesense.ingest.repository import queue
 from tradesense.ingest.repository.queue import ImportRecord
 from tradesense.ingest.service import findings
+from tradesense.ingest.service.restoring import Restoring
 from tradesense.ingest.service.running import Equipment, ImportRun, Stopped, Withdrawn
+from tradesense.work.service.retrying import pause, told
+from tradesense.work.service.running import DIED, Handler, TaskRun
 
-MOST_ATTEMPTS: Final = 100
+MOST_ATTEMPTS: Final = 20
 """Attempts after which an import that always ends with its process is given up."""
 MOST_ERRORS: Final = 3
 """Attempts after which an import is given up that meets an error of ours."""
-RETRY: Final = timedelta(seconds=5)
+AGAIN: Final = "import"
+"""The kind of task that queues an import again which was given up."""
+REBUILD: Final = "rebuild"
+IMPORTS: Final = "imports"
+"""The lane of imports."""
 OURS: Final = "something went wrong on the server; it has been logged, and the file is kept"
-
-COLLECTIONS: Final = (50_000, 10, 20)
-"""Thresholds of the garbage collector. An import makes rows by the 100,000, none of them in a cycle: by the defaults
-(700, 10, 10) collecting takes 40 % of the CPU time of staging and matching, and its pauses hold the event loop."""
-
-SWITCH_S: Final = 0.0005
-"""Seconds after which a thread that computes yields to the event loop: a login hops some 40 times between threads. On a
-loaded machine its worst case beside an import fell from 834 to 481 ms; the import took as long as by the default."""
 
 _LOG: Final = logging.getLogger(__name__)
 
 
-class ImportRunner:
-    """Runs imports, `at_once` of them at a time in this process; the queue is looked at every `poll`, or when woken.
+Park = Callable[[WriteConnection, str, str, int, str], Awaitable[None]]
+"""Shows administrators what was given up: in a transaction, a task of a kind about a subject, after so many attempts,
+for an error; `TaskQueue.park`."""
 
-    Closing `tasks` lets a running import finish within the grace it is given, and hands it back after that.
+
+class ImportRunner:
+    """The queue of imports as a source of work: claims an import, and runs it.
+
+    Cancelled, a running import is handed back. One that is given up for an error of ours is shown to administrators.
     """
 
-    def __init__(
-        self, equipment: Equipment, tasks: Tasks, *, at_once: int = 2, poll: timedelta = timedelta(seconds=1)
-    ) -> None:
+    def __init__(self, equipment: Equipment, park: Park) -> None:
         self._equipment = equipment
-        self._tasks = tasks
-        self._free = asyncio.Semaphore(at_once)
-        self._woken = asyncio.Event()
-        self._poll = poll
+        self._park = park
 
-    def start(self) -> None:
-        """Begin to look at the queue; from now on the process collects garbage less, and switches threads more."""
-        gc.set_threshold(*COLLECTIONS)
-        sys.setswitchinterval(SWITCH_S)
-        self._tasks.start("imports", self._watch())
-
-    def wake(self) -> None:
-        """Look at the queue now."""
-        self._woken.set()
-
-    async def _watch(self) -> None:
-        while True:
-            await self._free.acquire()
-            claimed = None
-            try:
-                claimed = await self._claim()
-            except Exception:  # noqa: BLE001 - logged; the database may be back at the next beat
-                _LOG.exception("the queue of imports cannot be read")
-            if claimed is None:
-                self._free.release()
-                await self._rest()
-            else:
-                self._tasks.start(f"import {claimed[0].id}", self._run(*claimed), finish=True)
-
-    async def _rest(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._poll.total_seconds()):
-                await self._woken.wait()
-        self._woken.clear()
+    async def claim(self) -> Coroutine[Any, Any, None] | None:
+        """Claim the import that has waited longest, and give what runs it; None where none waits."""
+        claimed = await self._claim()
+        return None if claimed is None else self._run(*claimed)
 
     async def _claim(self) -> tuple[ImportRecord, Tenure] | None:
         equipment, now = self._equipment, self._equipment.clock.now()
@@ -97,29 +73,31 @@ class ImportRunner:
 
     async def _run(self, record: ImportRecord, tenure: Tenure) -> None:
         run = ImportRun(self._equipment, record, tenure)
-        try:
-            async with Tasks() as beside:
-                beside.start(f"heartbeat of import {record.id}", self._beat(run))
-                await self._attempt(run, record)
-        finally:
-            self._free.release()
-            self.wake()
+        async with Tasks() as beside:
+            beside.start(f"heartbeat of import {record.id}", self._beat(run))
+            await self._attempt(run, record)
 
     async def _attempt(self, run: ImportRun, record: ImportRecord) -> None:
         try:
             if record.attempts >= MOST_ATTEMPTS:
-                await run.end(ImportStatus.FAILED, findings.one_error(OURS))
+                await self._give_up(run, record, DIED)
             else:
                 await run.run()
-        except Exception:  # noqa: BLE001 - logged; the file may be read by a later version
+        except Exception as error:  # noqa: BLE001 - logged; the file may be read by a later version
             _LOG.exception("import %s met an error of ours", record.id)
-            await self._retry(run, record)
+            await self._retry(run, record, error)
 
-    async def _retry(self, run: ImportRun, record: ImportRecord) -> None:
+    async def _retry(self, run: ImportRun, record: ImportRecord, error: Exception) -> None:
         if record.attempts >= MOST_ERRORS:
-            await run.end(ImportStatus.FAILED, findings.one_error(OURS))
+            await self._give_up(run, record, told(error))
         else:
-            await run.put_back(self._equipment.clock.now() + RETRY)
+            await run.put_back(self._equipment.clock.now() + pause(record.attempts + 1), counts=True)
+
+    async def _give_up(self, run: ImportRun, record: ImportRecord, error: str) -> None:
+        async def park(connection: WriteConnection) -> None:
+            await self._park(connection, AGAIN, str(record.id), record.attempts, error)
+
+        await run.end(ImportStatus.FAILED, findings.one_error(OURS), park)
 
     async def _beat(self, run: ImportRun) -> None:
         """Prolong the lease and tell the progress, also while nothing is written."""
@@ -131,3 +109,26 @@ class ImportRunner:
             except (ClaimLost, Withdrawn, Stopped):
                 run.stop()
                 return
+
+
+def again(wake: Callable[[UUID], None]) -> Handler:
+    """What does the task of queueing an import again that was given up, unless it has moved on meanwhile."""
+
+    async def handle(run: TaskRun) -> None:
+        import_id = UUID(run.record.subject)
+        async with run.finishing() as connection:
+            await queue.try_again(connection, import_id)
+        wake(import_id)
+
+    return handle
+
+
+def rebuilding(restoring: Restoring) -> Handler:
+    """What does the task of reading an account's files again: its subject is the account, its payload says whose."""
+
+    async def handle(run: TaskRun) -> None:
+        user_id, account_id = UserId(UUID(run.record.payload["user_id"])), UUID(run.record.subject)
+        with contextlib.suppress(AccountNotFound):  # deleted since
+            await restoring.rebuild_from_files(user_id, account_id, run.mark_done)
+
+    return handle

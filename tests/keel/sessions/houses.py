@@ -16,13 +16,13 @@ from keel.sessions.contract import Lifetimes
 from keel.sessions.memory import MemorySessions
 from keel.sessions.store import Sessions
 from tests.tradesense.db.copies import until
+from tradesense.db.copies import Copies
 from tradesense.db.engine import Database
 from tradesense.db.fences import Fences
 from tradesense.db.invalidation import Invalidations
 from tradesense.db.replay import OutboxReplay
 from tradesense.db.tables import users
 from tradesense.security.repository.sessions import SqlSessions
-from tradesense.wiring import Copies
 
 GRACE = timedelta(seconds=5)
 

@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from tests.application import Hands
 from tests.valkey import Valkey
 from tradesense.cli.findings import Finding, State, database, disk, redis, room
 from tradesense.db.engine import Database
 from tradesense.db.migrations import migrate
+from tradesense.work.service.queue import TaskQueue
 
 
 async def found(url: str) -> dict[str, Finding]:
@@ -20,8 +22,22 @@ async def test_a_migrated_database_is_good(database_url: str) -> None:
     await migrate(opened)
     await opened.close()
     findings = await found(database_url)
-    assert [finding.state for finding in findings.values()] == [State.GOOD, State.GOOD]
-    assert set(findings) == {"database", "migrations"}
+    assert [finding.state for finding in findings.values()] == [State.GOOD] * 3
+    assert set(findings) == {"database", "migrations", "background work"}
+
+
+async def test_work_that_nobody_takes_up_or_that_was_given_up_is_found(migrated_url: str) -> None:
+    opened = Database(migrated_url)
+    queue = TaskQueue(opened, Hands(), lambda _task: None)
+    async with opened.write() as connection:
+        await queue.park(connection, "rebuild", "7", 5, "why")
+    assert "given up" in (await found(migrated_url))["background work"].found
+    await queue.add("rebuild", "8")
+    waiting = (await found(migrated_url))["background work"]
+    assert waiting.state is State.FAIR
+    assert "2026-03-02 12:00" in waiting.found
+    assert "tradesense worker" in waiting.mend
+    await opened.close()
 
 
 async def test_a_database_of_another_version_is_bad(database_url: str) -> None:

@@ -38,7 +38,7 @@ class Stuck:
 async def write(url: str, folder: Path) -> None:
     settings = Settings.load({}, database_url=url, data_dir=folder)
     passwords = Passwords(time_cost=1, memory_kib=8)
-    async with opened(settings, passwords=passwords, around=lambda _copies: Stuck(), runs_imports=False) as state:
+    async with opened(settings, passwords=passwords, around=lambda _copies: Stuck(), works=False) as state:
         user = await state["users"].create("killed@example.org", "correct horse battery staple")
         tell(user_tag(user.id))
         await state["accounts"].add(user.id, {"name": "Main", "currency": "USD"})

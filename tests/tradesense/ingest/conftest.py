@@ -29,6 +29,8 @@ from tradesense.ingest.service.running import Equipment, Progress
 from tradesense.ingest.service.undoing import Undoing
 from tradesense.ingest.service.uploads import Imports, Upload
 from tradesense.ingest.tasks import ImportRunner
+from tradesense.work.service.lanes import Lane
+from tradesense.work.service.queue import TaskQueue
 
 LEASE = timedelta(seconds=5)
 UNSEEN = {"born", "died", "net_sort", "quantity_sort"}
@@ -38,6 +40,10 @@ Row = tuple[Any, ...]
 
 def generic(rows: Iterable[str], header: str = "datetime,symbol,side,quantity,price") -> bytes:
     return "\n".join([header, *rows, ""]).encode()
+
+
+def nobody(_task: UUID) -> None:
+    """Is woken."""
 
 
 @dataclass
@@ -55,8 +61,9 @@ class World:
         self.files = KeptFiles(self.folder / "files", 10 << 20)
         opener = Opener(self.database, Limits())
         self.equipment = Equipment(self.database, clock, self.files, opener, LEASE, self.told.append)
-        self.runner = ImportRunner(self.equipment, self.tasks)
-        self.imports = Imports(self.database, clock, self.files, self.runner.wake)
+        self.queue = TaskQueue(self.database, clock, nobody)
+        self.runner = ImportRunner(self.equipment, self.queue.park)
+        self.imports = Imports(self.database, clock, self.files, nobody)
         changes = Changes(self.database, clock, LEASE)
         self.undoing = Undoing(self.database, clock, changes)
         self.manual = ManualExecutions(self.database, clock, changes)
@@ -77,6 +84,9 @@ class World:
             return stream.read(1 << 16)
 
         return await self.imports.upload(Upload(self.user, name, account_id, broker, options), read)
+
+    def lane(self, tasks: Tasks | None = None) -> Lane:
+        return Lane("imports", self.runner, tasks or self.tasks, poll=timedelta(milliseconds=50))
 
     async def drain(self) -> None:
         while (claimed := await self.runner._claim()) is not None:

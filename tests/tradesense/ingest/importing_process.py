@@ -22,9 +22,14 @@ from tradesense.ingest.service.files import KeptFiles
 from tradesense.ingest.service.opening import Opener
 from tradesense.ingest.service.running import Equipment
 from tradesense.ingest.tasks import ImportRunner
+from tradesense.work.service.lanes import Lane
 
 CHUNK = 20
 LEASE = timedelta(seconds=5)
+
+
+async def park(*_given_up: object) -> None:
+    """Nobody looks at it."""
 
 
 async def run_queue(database_path: str, folder: str) -> None:
@@ -34,7 +39,7 @@ async def run_queue(database_path: str, folder: str) -> None:
     opener = Opener(database, Limits())
     equipment = Equipment(database, SystemClock(), files, opener, LEASE, lambda _progress: None)
     async with Tasks() as tasks:
-        ImportRunner(equipment, tasks, poll=timedelta(milliseconds=20)).start()
+        Lane("imports", ImportRunner(equipment, park), tasks, poll=timedelta(milliseconds=20)).start()
         await asyncio.Event().wait()
 
 

@@ -17,7 +17,7 @@ from tradesense.db.tables import ImportStatus, accounts, executions, imports
 from tradesense.ingest.repository.queue import ImportNotFound, ImportRecord
 from tradesense.ingest.service import running
 from tradesense.ingest.service.running import ImportRun
-from tradesense.ingest.tasks import MOST_ATTEMPTS, MOST_ERRORS, ImportRunner
+from tradesense.ingest.tasks import MOST_ATTEMPTS, MOST_ERRORS
 
 MANY = [
     f"2026-01-{1 + n // 1440:02} {n // 60 % 24:02}:{n % 60:02}:00,S{n % 5},{('buy', 'sell')[n // 5 % 2]},1,{9 + n % 7}"
@@ -45,7 +45,7 @@ async def _set(world: World, **values: object) -> None:
 
 
 async def test_a_running_queue_takes_up_what_comes(world: World) -> None:
-    world.runner.start()
+    world.lane().start()
     record = await world.upload(generic(FOUR))
     done = await asyncio.wait_for(_until(world, record.id, _has_ended), 20)
     assert done.status is ImportStatus.DONE
@@ -53,9 +53,9 @@ async def test_a_running_queue_takes_up_what_comes(world: World) -> None:
 
 async def test_closing_lets_a_running_import_finish_within_its_grace(world: World) -> None:
     async with Tasks() as tasks:
-        runner = ImportRunner(world.equipment, tasks)
+        lane = world.lane(tasks)
         record = await world.upload(generic(MANY))
-        runner.start()
+        lane.start()
         await _until(world, record.id, lambda record: record.status is not ImportStatus.QUEUED)
         await tasks.close(timedelta(seconds=60))
     assert (await world.imports.get(world.user, record.id)).status is ImportStatus.DONE
@@ -63,9 +63,9 @@ async def test_closing_lets_a_running_import_finish_within_its_grace(world: Worl
 
 async def test_closing_hands_a_running_import_back_after_its_grace(world: World) -> None:
     async with Tasks() as tasks:
-        runner = ImportRunner(world.equipment, tasks)
+        lane = world.lane(tasks)
         record = await world.upload(generic(MANY))
-        runner.start()
+        lane.start()
         await _until(world, record.id, _is_half_done)
         await tasks.close(timedelta(0))
     handed_back = await world.imports.get(world.user, record.id)
@@ -73,7 +73,7 @@ async def test_closing_hands_a_running_import_back_after_its_grace(world: World)
     assert await world.rows(executions) == []
     await world.drain()
     done = await world.imports.get(world.user, record.id)
-    assert (done.status, done.attempts) == (ImportStatus.DONE, 2)
+    assert (done.status, done.attempts) == (ImportStatus.DONE, 1)
     assert len(await world.rows(executions)) == len(MANY)
     assert await world.hidden() == 0
 

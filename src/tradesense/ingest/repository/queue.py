@@ -121,6 +121,13 @@ async def is_waiting(connection: ReadConnection, now: datetime) -> bool:
     return (await connection.execute(select(imports.c.id).where(_ready(now)).limit(1))).first() is not None
 
 
+async def oldest_queued(connection: ReadConnection, now: datetime) -> datetime | None:
+    """Since when the import waits that has waited longest; None where none does."""
+    idle = or_(imports.c.claimed_until.is_(None), imports.c.claimed_until < now)
+    queued = and_(imports.c.status == ImportStatus.QUEUED, imports.c.deleted_at.is_(None), idle)
+    return await connection.scalar(select(func.min(imports.c.created_at)).where(queued))
+
+
 async def claim_next(connection: WriteConnection, owner: Owner, now: datetime, until: datetime) -> ImportRecord | None:
     """Claim the oldest import that waits, or whose worker has died; None where there is none.
 
@@ -171,10 +178,16 @@ async def advance(connection: WriteConnection, import_id: UUID, owner: Owner, va
     return bool(advanced.rowcount)
 
 
-async def put_back(connection: WriteConnection, import_id: UUID, owner: Owner, not_before: datetime | None) -> None:
-    """Queue an import again that `owner` does not run to its end; what they have claimed is still in their name."""
+async def put_back(
+    connection: WriteConnection, import_id: UUID, owner: Owner, not_before: datetime, *, counts: bool
+) -> None:
+    """Queue an import again that `owner` does not run to its end; what they have claimed is still in their name.
+
+    Whether the attempt `counts` decides how many more there will be.
+    """
     mine = and_(imports.c.id == import_id, imports.c.claimed_by == owner)
-    again = {"status": ImportStatus.QUEUED, "claimed_until": not_before, "percent": 0}
+    attempts = imports.c.attempts if counts else imports.c.attempts - 1
+    again = {"status": ImportStatus.QUEUED, "claimed_until": not_before, "percent": 0, "attempts": attempts}
     await connection.execute(update(imports).where(mine).values(again))
 
 
@@ -190,6 +203,13 @@ async def answer(connection: WriteConnection, record: ImportRecord, values: Mapp
     }
     answered = await connection.execute(update(imports).where(unchanged).values(queued | dict(values)))
     return bool(answered.rowcount)
+
+
+async def try_again(connection: WriteConnection, import_id: UUID) -> None:
+    """Queue an import that has failed as if it were new."""
+    failed = and_(imports.c.id == import_id, imports.c.status == ImportStatus.FAILED, imports.c.deleted_at.is_(None))
+    queued = {"status": ImportStatus.QUEUED, "attempts": 0, "percent": 0, "errors": [], "error_count": 0}
+    await connection.execute(update(imports).where(failed).values({**queued, "finished_at": None}))
 
 
 async def mark_deleted(connection: WriteConnection, import_id: UUID, at: datetime) -> None:

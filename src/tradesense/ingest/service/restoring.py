@@ -59,12 +59,14 @@ class Restoring:
 
             return await self._changes.publish(user_id, change, tenure, settle)
 
-    async def rebuild_from_files(self, user_id: UserId, account_id: UUID) -> int:
+    async def rebuild_from_files(
+        self, user_id: UserId, account_id: UUID, last: Callable[[WriteConnection], Awaitable[None]] = nothing_more
+    ) -> int:
         """Read all files of an account again, in the order in which they came, and match everything anew.
 
-        Executions entered by hand stay, those deleted by hand stay away while they are remembered (30 days). Raises
-        what `rebuild` does, and `NeedsInput` or `Unreadable` where a file is not read as it was before; nothing has
-        changed then.
+        Executions entered by hand stay, those deleted by hand stay away while they are remembered (30 days). `last`
+        writes into the transaction that publishes it. Raises what `rebuild` does, and `NeedsInput` or `Unreadable`
+        where a file is not read as it was before; nothing has changed then.
         """
         async with self._database.read() as connection:
             records = await queue.imports_of_account(connection, user_id, account_id)
@@ -75,7 +77,7 @@ class Restoring:
             for record in records:
                 await self._read_again(change, destination, record)
             await self._land_everywhere(destination)
-            return await self._changes.publish(user_id, change, tenure, nothing_more)
+            return await self._changes.publish(user_id, change, tenure, last)
 
     async def _land_everywhere(self, destination: Destination) -> None:
         async with self._database.read() as connection:

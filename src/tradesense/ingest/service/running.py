@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -139,22 +139,29 @@ class ImportRun:
             yield connection
         self._tell(ImportStatus.RUNNING)
 
-    async def end(self, status: ImportStatus, values: Mapping[str, Any]) -> None:
-        """Take back what was staged, and say why."""
+    async def end(
+        self,
+        status: ImportStatus,
+        values: Mapping[str, Any],
+        also: Callable[[WriteConnection], Awaitable[None]] | None = None,
+    ) -> None:
+        """Take back what was staged, and say why; `also` writes something more with that."""
         await self._sweep()
         async with self._tenure.write() as connection:
             await self._advance(connection, {**_ENDED, "status": status, "finished_at": self._now(), **values})
+            if also is not None:
+                await also(connection)
         self._tell(status)
 
     def stop(self) -> None:
         """Let the work in the thread end at its next step."""
         self._stopped = True
 
-    async def put_back(self, not_before: datetime) -> None:
-        """Queue the import again; whoever takes it sweeps away what was staged."""
+    async def put_back(self, not_before: datetime, *, counts: bool = False) -> None:
+        """Queue the import again; whoever takes it sweeps away what was staged. Only what failed `counts`."""
         async with self._equipment.database.write() as connection:
             await self._tenure.abandon(connection)
-            await queue.put_back(connection, self._record.id, self._tenure.owner, not_before)
+            await queue.put_back(connection, self._record.id, self._tenure.owner, not_before, counts=counts)
 
     def _now(self) -> datetime:
         return self._equipment.clock.now()

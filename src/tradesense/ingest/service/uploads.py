@@ -19,6 +19,7 @@ from tradesense.ingest.repository import places, queue
 from tradesense.ingest.repository.queue import ImportRecord
 from tradesense.ingest.service.changing import DELETED_STAY
 from tradesense.ingest.service.files import KeptFiles, Read
+from tradesense.work.service.queue import traceparent
 
 
 class BrokerUnknown(Invalid):
@@ -47,9 +48,9 @@ class Upload:
 
 
 class Imports:
-    """A user's imports. `wake` tells whoever runs them that there is something to do."""
+    """A user's imports. `wake` tells whoever runs them of one, by its id."""
 
-    def __init__(self, database: Database, clock: Clock, files: KeptFiles, wake: Callable[[], None]) -> None:
+    def __init__(self, database: Database, clock: Clock, files: KeptFiles, wake: Callable[[UUID], None]) -> None:
         self._database = database
         self._clock = clock
         self._files = files
@@ -65,9 +66,10 @@ class Imports:
             options = await self._answered_before(connection, upload, kept.sha256)
             row = {"id": import_id, "sha256": kept.sha256, "options": options, "created_at": now}
             said = {"account_id": upload.account_id, "broker": upload.broker, "file_name": upload.file_name}
-            await queue.add_import(connection, {**row, **said, "user_id": upload.user_id})
+            asked = {"user_id": upload.user_id, "traceparent": traceparent()}
+            await queue.add_import(connection, row | said | asked)
             record = await queue.get_import(connection, upload.user_id, import_id)
-        self._wake()
+        self._wake(import_id)
         return record
 
     async def _answered_before(self, connection: ReadConnection, upload: Upload, sha256: str) -> Mapping[str, Any]:
@@ -102,7 +104,7 @@ class Imports:
             if not await queue.answer(connection, record, values):
                 raise NothingToAnswer
             record = await queue.get_import(connection, user_id, import_id)
-        self._wake()
+        self._wake(import_id)
         return record
 
     async def purge_deleted(self, write: Writing) -> None:

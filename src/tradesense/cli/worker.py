@@ -1,0 +1,51 @@
+"""`tradesense worker`: a process that does background work, and serves nobody."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Exit, Option
+
+from tradesense.cli.terminal import errors
+
+if TYPE_CHECKING:
+    from tradesense.settings import Settings
+
+
+def worker(
+    imports: Annotated[
+        int | None, Option(help="Imports at a time; TRADESENSE_IMPORTS_AT_ONCE, else 2.", min=1, max=64)
+    ] = None,
+) -> None:
+    """Do imports and other background work, beside the processes that serve.
+
+    Asked to stop (SIGTERM, SIGINT) it begins nothing more, gives what is running TRADESENSE_SHUTDOWN_S seconds to
+    finish, and then hands it back to whoever works on.
+    """
+    import asyncio
+    import logging
+
+    from tradesense.cli.configuration import load
+
+    settings = load(imports_at_once=imports, work="here")
+    if settings.is_embedded:
+        errors().print("a worker needs a DATABASE_URL of PostgreSQL: SQLite has one writer, the server", style="red")
+        raise Exit(1)
+    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s: %(name)s: %(message)s")
+    asyncio.run(run(settings))
+
+
+async def run(settings: "Settings") -> None:
+    """Work until told to stop."""
+    import asyncio
+    import signal
+
+    from tradesense.app import create_app
+    from tradesense.wiring import begin_warming, opened
+
+    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    async with opened(settings) as state:
+        begin_warming(create_app(settings), state)
+        errors().print(f"working, {settings.imports_at_once} imports at a time", soft_wrap=True)
+        await stopped.wait()

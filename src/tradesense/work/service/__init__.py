@@ -1,0 +1,1 @@
+"""The queue, who runs what it has, and when."""

@@ -1,0 +1,90 @@
+"""Lanes: so many pieces of work at a time, each begun when its message comes, or when somebody looks."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any, Final, Protocol
+
+from keel.tasks import Tasks
+
+POLL: Final = timedelta(seconds=1)
+"""How often a process looks for what nobody was woken for: its message was lost, or its worker died."""
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+class Source(Protocol):
+    """A queue in SQL: the record of what is to be done."""
+
+    async def claim(self) -> Coroutine[Any, Any, None] | None:
+        """Claim what has waited longest, and give what does it; None where nothing waits."""
+
+
+class Lane:
+    """Does what a source has, `at_once` pieces of it in this process.
+
+    What has waited longest comes first, whoever was woken for what.
+    """
+
+    def __init__(self, name: str, source: Source, tasks: Tasks, *, at_once: int = 2, poll: timedelta = POLL) -> None:
+        self.name = name
+        self._source = source
+        self._tasks = tasks
+        self._free = asyncio.Semaphore(at_once)
+        self._poll = poll
+        self._woken = asyncio.Event()
+
+    def start(self) -> None:
+        """Begin to look, now and every `poll`."""
+        self._tasks.start(f"{self.name}: looking", self._look())
+
+    def wake(self) -> None:
+        """Look now."""
+        self._woken.set()
+
+    async def room(self) -> None:
+        """Wait until there is room for one more."""
+        async with self._free:
+            pass
+
+    async def work(self) -> None:
+        """Do what waits longest, once there is room; what waits after it is then looked for."""
+        async with self._free:
+            claimed = await self._claimed()
+            if claimed is None:
+                return
+            await claimed
+        self.wake()
+
+    async def _look(self) -> None:
+        while True:
+            await self._free.acquire()
+            claimed = await self._claimed()
+            if claimed is None:
+                self._free.release()
+                await self._rest()
+            else:
+                self._tasks.start(self.name, self._go_on(claimed), finish=True)
+
+    async def _go_on(self, claimed: Coroutine[Any, Any, None]) -> None:
+        """Do it, and look again: more may have become possible."""
+        try:
+            await claimed
+        finally:
+            self._free.release()
+            self.wake()
+
+    async def _rest(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._poll.total_seconds()):
+                await self._woken.wait()
+        self._woken.clear()
+
+    async def _claimed(self) -> Coroutine[Any, Any, None] | None:
+        try:
+            return await self._source.claim()
+        except Exception:  # noqa: BLE001 - logged; the database may be back the next time
+            _LOG.exception("the queue of %s cannot be read", self.name)
+            return None
