@@ -40,6 +40,9 @@ def principal(user_id: Principal) -> Iterator[None]:
 def act_as(user_id: Principal) -> None:
     """Do what follows in this task, a request's for instance, in the name of `user_id`."""
     _principal.set(user_id)
+    segment = current_segment()
+    if segment is not None:
+        segment.user_id = user_id
 
 
 def current_principal() -> Principal | None:
@@ -204,7 +207,7 @@ class Segment:
         """With which a WebSocket was closed; 0 for anything else."""
         self.address = ""
         self.user_agent = ""
-        self.user_id: str | None = None
+        self.user_id: Principal | None = None
         self.started_ns = wall_ns()
         """Nanoseconds since 1970."""
         self.began_ns = perf_counter_ns()

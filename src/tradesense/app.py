@@ -10,12 +10,12 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
 
 from keel.asgi.addresses import ClientAddresses, TrustedProxies
 from keel.asgi.hot_path import HotPath
 from keel.asgi.limits import RateLimiting
-from keel.asgi.routes import RouteTemplates
+from keel.asgi.observing import Observing, route_of
+from keel.asgi.routes import RouteTemplates, templates
 from keel.asgi.running import Running
 from tradesense import wiring
 from tradesense.accounts.endpoints import router as accounts
@@ -24,7 +24,7 @@ from tradesense.http import limits, openapi, problems, reference
 from tradesense.http.bodies import BodyLimits, Limits
 from tradesense.http.cached import identify, version_of
 from tradesense.http.idempotency import Idempotency
-from tradesense.http.middleware import RequestIds, SecurityHeaders, UnexpectedErrors
+from tradesense.http.middleware import SecurityHeaders, UnexpectedErrors
 from tradesense.ingest.endpoints import router as imports
 from tradesense.journal.endpoints import router as journal
 from tradesense.monitoring.endpoints import router as monitoring
@@ -40,6 +40,7 @@ UPLOADS: Final = (f"{PREFIX}/imports", f"{PREFIX}/imports/preview")
 WITHOUT_KEYS: Final = (f"{PREFIX}/auth/", f"{PREFIX}/api-keys")
 """Where answers have secrets in them, which are not kept to be repeated."""
 JSON_BYTES: Final = MEBIBYTE
+DOCUMENTS: Final = ("/openapi.json", "/docs")
 FORM_BYTES: Final = MEBIBYTE
 """What a form may have beside its file."""
 
@@ -73,9 +74,7 @@ def _api() -> APIRouter:
 
 
 def _templates() -> RouteTemplates:
-    return RouteTemplates(
-        PREFIX + route.path for slice_ in SLICES for route in slice_.routes if isinstance(route, Route)
-    )
+    return RouteTemplates([*templates(_api().routes, PREFIX), *DOCUMENTS])
 
 
 def _middleware(settings: Settings) -> list[Middleware]:
@@ -83,7 +82,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
     bodies = Limits(JSON_BYTES, settings.max_upload_mb * MEBIBYTE + FORM_BYTES, UPLOADS)
     return [
         Middleware(ClientAddresses, TrustedProxies.parse(settings.trusted_proxies)),
-        Middleware(RequestIds),
+        Middleware(Observing, template=_templates().find),
         Middleware(Running),
         Middleware(
             CORSMiddleware,
@@ -96,8 +95,11 @@ def _middleware(settings: Settings) -> list[Middleware]:
                 "Idempotency-Key",
                 "If-Match",
                 "If-None-Match",
+                "X-Correlation-ID",
                 "X-Data-Version",
                 "X-Request-ID",
+                "traceparent",
+                "tracestate",
             ],
             expose_headers=[
                 "Age",
@@ -108,6 +110,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
                 "RateLimit-Policy",
                 "Retry-After",
                 "X-Cache",
+                "X-Correlation-ID",
                 "X-Data-Version",
                 "X-Request-ID",
             ],
@@ -118,7 +121,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
         Middleware(
             RateLimiting,
             identify=limits.asker,
-            template=_templates().find,
+            template=route_of,
             exempt=limits.is_our_own,
             refuse=limits.refuse,
         ),
@@ -139,8 +142,9 @@ def _serve_documents(app: FastAPI) -> None:
         content = await anyio.to_thread.run_sync(lambda: reference.render(app.openapi()))
         return HTMLResponse(content, headers={"Content-Security-Policy": reference.POLICY})
 
-    app.add_route("/openapi.json", document, include_in_schema=False)
-    app.add_route("/docs", page, include_in_schema=False)
+    at_json, at_page = DOCUMENTS
+    app.add_route(at_json, document, include_in_schema=False)
+    app.add_route(at_page, page, include_in_schema=False)
 
 
 def _work_out_routes(app: FastAPI) -> None:

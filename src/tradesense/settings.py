@@ -3,7 +3,9 @@
 import os
 from collections.abc import Mapping
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
+from socket import gethostname
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -20,7 +22,9 @@ from pydantic import (
 )
 
 from keel.asgi.addresses import TrustedProxies
+from keel.logs.contract import Form, LogOptions, Rotation, Source
 from keel.ratelimit.quota import parse
+from keel.traces.contract import TraceOptions
 
 MEBIBYTE: Final = 1 << 20
 MASK: Final = "********"
@@ -172,6 +176,20 @@ class Settings(BaseModel):
     shutdown_s: float = Field(default=20, alias="TRADESENSE_SHUTDOWN_S", ge=0, le=3600)
     """Seconds that running work is given to finish when the process stops, before it is handed back."""
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", alias="LOG_LEVEL")
+    log_format: Form = Field(default=Form.JSON, alias="LOG_FORMAT")
+    """`json` for programs, or `console` for people."""
+    log_file: Path | None = Field(default=None, alias="LOG_FILE")
+    """Where log lines go; to the standard output unless given."""
+    log_file_max_mb: int = Field(default=50, alias="LOG_FILE_MAX_MB", ge=1, le=65_536)
+    """MiB after which the file is renamed and another one begun."""
+    log_file_max_hours: int = Field(default=24, alias="LOG_FILE_MAX_HOURS", ge=1, le=8784)
+    """Hours after which it is, counted from midnight UTC."""
+    log_file_keep: int = Field(default=14, alias="LOG_FILE_KEEP", ge=0, le=10_000)
+    """Files that were renamed and are kept."""
+    trace_sample: float = Field(default=0.1, alias="TRADESENSE_TRACE_SAMPLE", ge=0, le=1)
+    """The share of traces that is kept although nothing is the matter with them."""
+    trace_slow_ms: int = Field(default=1000, alias="TRADESENSE_TRACE_SLOW_MS", ge=1, le=3_600_000)
+    """Milliseconds from which on a request is slow, and its trace is kept."""
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None, **given: Any) -> Self:  # noqa: ANN401 - fields
@@ -231,6 +249,23 @@ class Settings(BaseModel):
     def is_embedded(self) -> bool:
         """Whether the database is a file of ours."""
         return self.database.startswith("sqlite")
+
+    @property
+    def log_options(self) -> LogOptions:
+        """What is logged, how, and where."""
+        period = timedelta(hours=self.log_file_max_hours)
+        return LogOptions(
+            self.log_level,
+            self.log_format,
+            self.log_file,
+            Rotation(self.log_file_max_mb * MEBIBYTE, period, self.log_file_keep),
+            Source("tradesense", version("tradesense"), self.environment, f"{gethostname()}:{os.getpid()}"),
+        )
+
+    @property
+    def trace_options(self) -> TraceOptions:
+        """Which traces are kept."""
+        return TraceOptions(self.trace_sample, timedelta(milliseconds=self.trace_slow_ms))
 
     @property
     def limits(self) -> dict[str, str]:

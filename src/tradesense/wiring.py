@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
-from typing import Final, TypedDict
+from typing import Any, Final, TypedDict
 from uuid import UUID
 
 from fastapi import FastAPI
@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from keel.clock import Clock, SystemClock
 from keel.health.checker import HealthChecker
 from keel.health.machine import DiskCheck
+from keel.logs.assembly import Logs
 from keel.opening import Keel, Servers
 from keel.ratelimit.limiter import RateLimits
 from keel.ratelimit.rulefile import RuleFile, RulesMalformed
@@ -219,6 +220,7 @@ def _keel(settings: Settings, sessions: SessionOptions) -> AbstractAsyncContextM
         cache_bytes=bytes_,
         alone=settings.is_embedded,
         session_options=sessions,
+        trace_options=settings.trace_options,
     )
 
 
@@ -334,19 +336,22 @@ def session_cookie(settings: Settings) -> SessionCookie:
 
 
 Opening = Callable[[Settings], AbstractAsyncContextManager[State]]
+Living = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]
 
 
-def lifespan(settings: Settings, opening: Opening = opened) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
+def lifespan(settings: Settings, opening: Opening = opened) -> Living:
     """The application's lifespan: what is opened with it, and closed; it answers ahead of time as long as it lives."""
 
     @asynccontextmanager
-    async def living(app: FastAPI) -> AsyncIterator[State]:
-        async with opening(settings) as state:
-            begin_warming(app, state)
-            recent = await state["logins"].recently_active(WARMED_USERS)
-            state["tasks"].start("warming", state["warming"].warm(*recent))
-            state["health"].start()
-            yield state
-            state["health"].drain()
+    async def living(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+        with Logs.open(settings.log_options) as logs:
+            async with opening(settings) as state:
+                state["keel"].traces.observers.append(logs)
+                begin_warming(app, state)
+                recent = await state["logins"].recently_active(WARMED_USERS)
+                state["tasks"].start("warming", state["warming"].warm(*recent))
+                state["health"].start()
+                yield {**state, "logs": logs}
+                state["health"].drain()
 
     return living

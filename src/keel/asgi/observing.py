@@ -9,33 +9,57 @@ import re
 from collections.abc import Callable
 from random import getrandbits
 from time import perf_counter_ns
-from typing import Final
+from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from keel.asgi.running import STATE
 from keel.clock import wall_ns
-from keel.context import Segment, doing
+from keel.context import Segment, current_segment, doing
 from keel.traces.propagation import parse, well_formed_state
 from keel.traces.recorder import Traces
 
 Template = Callable[[Scope], str | None]
-"""The whole template of the route that a request is for; None where there is none."""
+"""The whole template of the route that a request is for; None where there is none (see `keel.asgi.routes`)."""
 
-_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_HEADERS: Final = frozenset(
-    {b"traceparent", b"tracestate", b"x-request-id", b"x-correlation-id", b"user-agent", b"content-length"}
+REQUEST_ID: Final = "request_id"
+"""The name in the scope's state under which a request's id is."""
+_WELL_FORMED: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}").fullmatch
+_PARENT, _STATE, _ID, _CORRELATION, _AGENT = (
+    b"traceparent",
+    b"tracestate",
+    b"x-request-id",
+    b"x-correlation-id",
+    b"user-agent",
 )
+_HEADERS: Final = frozenset({_PARENT, _STATE, _ID, _CORRELATION, _AGENT})
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"})
-_OURS: Final = frozenset({b"x-request-id", b"x-correlation-id"})
+_LONGEST: Final = 1024
+"""Of a path or a user agent, what is kept."""
+_TOO_MANY: Final = 429
+_SWITCHING: Final = 101
+_REFUSED: Final = 403
+_CLOSED: Final = 1000
+_NO_CODE: Final = 1005
 
 
 class Observing:
-    """The middleware, outermost but for what says who is connected. `template` knows routes before they are taken."""
+    """The middleware, outermost but for what says who is connected.
 
-    def __init__(self, app: ASGIApp, *, traces: Callable[[Scope], Traces], template: Template | None = None) -> None:
+    `template` knows routes before they are taken. `traces` record what is seen; those of the application's Keel by
+    default.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        template: Template | None = None,
+        traces: Callable[[Scope], Traces] | None = None,
+    ) -> None:
         self._app = app
-        self._traces = traces
         self._template = template
+        self._traces = traces or _of_keel
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, and record."""
@@ -47,56 +71,66 @@ class Observing:
         if self._template is not None:
             segment.route = self._template(scope)
         watch = _Watch(segment, receive, send)
-        token = doing.set(segment)
+        before = doing.set(segment)
         try:
             await self._app(scope, watch.receive, watch.send)
         except Exception as error:
             segment.error = error
             raise
-        except BaseException:
+        except BaseException:  # cancelled: the server has given up on it
             segment.disconnected = True
             raise
         finally:
-            doing.reset(token)
-            segment.name = f"{segment.method} {segment.route or 'unmatched'}"
+            doing.reset(before)
+            segment.name = segment.method if segment.route is None else f"{segment.method} {segment.route}"
+            segment.rate_limited = segment.status == _TOO_MANY
             traces.end(segment)
 
 
+def route_of(_scope: Scope) -> str | None:
+    """The template of the request that is under way: for what stands within, and is told the scope."""
+    segment = current_segment()
+    return None if segment is None else segment.route
+
+
+def _of_keel(scope: Scope) -> Traces:
+    traces: Traces = scope["state"][STATE].traces
+    return traces
+
+
 def _begun(traces: Traces, scope: Scope) -> Segment:
-    given: dict[bytes, bytes] = {name: value for name, value in scope["headers"] if name in _HEADERS}
-    parent = parse(given[b"traceparent"].decode("latin-1")) if b"traceparent" in given else None
+    given: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        if name in _HEADERS:
+            given[name] = b"" if name == _PARENT and name in given else value  # two of them say nothing
+    parent = parse(given[_PARENT].decode("latin-1")) if _PARENT in given else None
     segment = traces.begin(scope["type"], "", parent)
     method = scope.get("method", "GET")
     segment.method = method if method in _METHODS else "_OTHER"
-    segment.path = scope["path"]
-    if given:
-        segment.request_id = _well_formed(given.get(b"x-request-id"))
-        segment.correlation_id = _well_formed(given.get(b"x-correlation-id"))
-        segment.user_agent = given.get(b"user-agent", b"").decode("latin-1")
-        if parent is not None:
-            segment.tracestate = well_formed_state(given.get(b"tracestate", b"").decode("latin-1"))
-    segment.request_id = segment.request_id or _new_id()
-    segment.correlation_id = segment.correlation_id or segment.request_id
+    segment.path = scope["path"][:_LONGEST]
+    request_id, correlation_id = given.get(_ID, b""), given.get(_CORRELATION, b"")
+    segment.request_id = request_id.decode() if _WELL_FORMED(request_id) else _new_id()
+    segment.correlation_id = correlation_id.decode() if _WELL_FORMED(correlation_id) else segment.request_id
+    if _AGENT in given:
+        segment.user_agent = given[_AGENT][:_LONGEST].decode("latin-1")
+    if parent is not None and _STATE in given:
+        segment.tracestate = well_formed_state(given[_STATE].decode("latin-1"))
+    client = scope.get("client")
+    if client:
+        segment.address = client[0]
     state = scope.get("state")
     if state is None:
-        state = scope["state"] = {}
-    state["request_id"] = segment.request_id
-    client = scope.get("client")
-    segment.address = client[0] if client else ""
+        scope["state"] = {REQUEST_ID: segment.request_id}
+    else:
+        state[REQUEST_ID] = segment.request_id
     return segment
 
 
-def _well_formed(given: bytes | None) -> str:
-    if given is None:
-        return ""
-    text = given.decode("latin-1")
-    return text if _ID.fullmatch(text) else ""
-
-
 def _new_id() -> str:
-    """A UUIDv7, as those of `keel.ids`, but no secret: made of the cheaper randomness."""
-    ms, random = wall_ns() // 1_000_000, getrandbits(74)
-    digits = f"{ms << 80 | 0x7 << 76 | (random >> 62) << 64 | 0b10 << 62 | random & (1 << 62) - 1:032x}"
+    """A UUIDv7, as those of `keel.ids` but of the cheaper randomness: it is no secret."""
+    random = getrandbits(74)
+    number = (wall_ns() // 1_000_000) << 80 | 0x7 << 76 | (random >> 62) << 64 | 0b10 << 62 | random & (1 << 62) - 1
+    digits = f"{number:032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
@@ -114,13 +148,15 @@ class _Watch:
     async def receive(self) -> Message:
         """What comes in: its size, and whether the client goes before the answer is complete."""
         message = await self._receive()
-        kind = message["type"]
+        kind, segment = message["type"], self._segment
         if kind == "http.request":
-            self._segment.request_bytes += len(message.get("body", b""))
+            segment.request_bytes += len(message.get("body", b""))
         elif kind == "http.disconnect":
-            self._segment.disconnected = not self._is_complete
+            segment.disconnected = not self._is_complete
+        elif kind == "websocket.receive":
+            segment.request_bytes += _size(message)
         elif kind == "websocket.disconnect":
-            self._segment.close_code = self._segment.close_code or message.get("code", 1005)
+            segment.close_code = segment.close_code or message.get("code") or _NO_CODE
         return message
 
     async def send(self, message: Message) -> None:
@@ -132,35 +168,37 @@ class _Watch:
         elif kind == "http.response.start":
             segment.status = message["status"]
             segment.body_began_ns = perf_counter_ns()
-            message["headers"] = self._with_ids(message.get("headers", ()))
+            message = {**message, "headers": self._with_ids(message.get("headers", ()))}
         elif kind.startswith("websocket."):
-            self._watch_socket(kind, message)
+            message = self._of_socket(kind, message)
         await self._send(message)
 
-    def _watch_socket(self, kind: str, message: Message) -> None:
+    def _of_socket(self, kind: str, message: Message) -> Message:
         segment = self._segment
-        if kind == "websocket.accept":
-            segment.status = 101
-            message["headers"] = self._with_ids(message.get("headers", ()))
-        elif kind == "websocket.http.response.start":
-            segment.status = message["status"]
-            message["headers"] = self._with_ids(message.get("headers", ()))
+        if kind == "websocket.send":
+            segment.response_bytes += _size(message)
         elif kind == "websocket.close":
-            segment.status = segment.status or 403
-            segment.close_code = segment.close_code or message.get("code", 1000)
-        elif kind == "websocket.send":
-            data = message.get("bytes")
-            segment.response_bytes += len(message.get("text") or "" if data is None else data)
+            segment.status = segment.status or _REFUSED
+            segment.close_code = segment.close_code or message.get("code") or _CLOSED
+        elif kind in {"websocket.accept", "websocket.http.response.start"}:
+            segment.status = message.get("status", _SWITCHING)
+            return {**message, "headers": self._with_ids(message.get("headers", ()))}
+        return message
 
-    def _with_ids(self, headers: object) -> list[tuple[bytes, bytes]]:
-        segment = self._segment
-        kept = []
-        for pair in headers:  # type: ignore[attr-defined] # pairs of bytes, by ASGI
+    def _with_ids(self, headers: Any) -> list[tuple[bytes, bytes]]:  # noqa: ANN401 - pairs of bytes, by ASGI
+        segment, told = self._segment, []
+        for pair in headers:
             name = pair[0]
             if name == b"x-cache":
                 segment.cache = pair[1].decode("latin-1")
-            if name not in _OURS:
-                kept.append(pair)
-        kept.append((b"x-request-id", segment.request_id.encode()))
-        kept.append((b"x-correlation-id", segment.correlation_id.encode()))
-        return kept
+            elif name in {_ID, _CORRELATION}:
+                continue
+            told.append(pair)
+        told.append((_ID, segment.request_id.encode()))
+        told.append((_CORRELATION, segment.correlation_id.encode()))
+        return told
+
+
+def _size(message: Message) -> int:
+    data = message.get("bytes")
+    return len(message.get("text") or "") if data is None else len(data)

@@ -58,15 +58,8 @@ class Renderer:
             "logger": line.logger,
             **self._source,
         }
-        segment = line.segment
-        if segment is not None:
-            said |= {
-                "request_id": segment.request_id,
-                "trace_id": segment.trace_id,
-                "span_id": hex_id(line.span_id),
-                "correlation_id": segment.correlation_id,
-                "user_id": segment.user_id,
-            }
+        if line.segment is not None:
+            said |= _ids(line.segment, line.span_id)
         if line.fields:
             for name, value in self._redaction.fields(line.fields).items():
                 said[f"{name}_" if name in _OWN else name] = value
@@ -82,11 +75,7 @@ class Renderer:
             "event": "request" if segment.kind == "http" else segment.kind,
             "logger": ACCESS,
             **self._source,
-            "request_id": segment.request_id,
-            "trace_id": segment.trace_id,
-            "span_id": hex_id(segment.span_id),
-            "correlation_id": segment.correlation_id,
-            "user_id": segment.user_id,
+            **_ids(segment, segment.span_id),
         }
         said |= {"name": segment.name} if segment.kind == "job" else _answer(segment)
         said["duration_ms"] = (segment.ended_ns - segment.began_ns) // 1000 / 1000
@@ -139,6 +128,16 @@ def level_of(segment: Segment) -> int:
     if segment.failed:
         return LEVELS["error"]
     return LEVELS["debug"] if segment.kind == "job" else LEVELS["info"]
+
+
+def _ids(segment: Segment, span_id: int) -> dict[str, Any]:
+    return {
+        "request_id": segment.request_id,
+        "trace_id": segment.trace_id,
+        "span_id": hex_id(span_id),
+        "correlation_id": segment.correlation_id,
+        "user_id": segment.user_id,
+    }
 
 
 def _answer(segment: Segment) -> dict[str, Any]:

@@ -43,7 +43,8 @@ def run(settings: "Settings") -> None:
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
-        log_level=settings.log_level,
+        log_config=None,  # LOG_LEVEL and its like say what is logged, and where
+        access_log=False,
         server_header=False,
         proxy_headers=False,  # TRADESENSE_TRUSTED_PROXIES says whom to believe
         timeout_graceful_shutdown=max(1, round(settings.shutdown_s)),

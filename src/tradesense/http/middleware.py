@@ -1,45 +1,17 @@
-"""The outer layers of the application, pure ASGI: request ids, headers that browsers obey, and what nobody foresaw."""
+"""The outer layers of the application, pure ASGI: headers that browsers obey, and what nobody foresaw."""
 
-import logging
-import re
 from collections.abc import Mapping
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from keel.ids import uuid7
+from keel.context import current_segment
 from tradesense.http import problems
-
-_LOG: Final = logging.getLogger(__name__)
-_WELL_FORMED: Final = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 
 API_POLICY: Final = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 """What an answer of the API may load or be shown in, should a browser take it for a page: nothing."""
-
-
-class RequestIds:
-    """Gives each request an id, the client's `X-Request-ID` where it is well-formed, and says it in the answer."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on with `request_id` in the scope's state."""
-        if scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
-            return
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if _WELL_FORMED.fullmatch(given) else str(uuid7())
-        scope["state"] = {**scope.get("state", {}), "request_id": request_id}
-
-        async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["X-Request-ID"] = request_id
-            await send(message)
-
-        await self.app(scope, receive, send_with_id)
 
 
 class SecurityHeaders:
@@ -77,9 +49,10 @@ class SecurityHeaders:
 
 
 class UnexpectedErrors:
-    """Logs what nobody foresaw and answers it with a problem, inside of CORS and the like so that it has their headers.
+    """Answers what nobody foresaw with a problem, inside of CORS and the like so that it has their headers.
 
-    Once an answer has begun nothing can be said any more: the error then goes on, and the server cuts the connection.
+    It is noted for who observes the request: its line in the log has the error. Once an answer has begun nothing can be
+    said any more: the error then goes on, and the server cuts the connection. So it does where nobody observes.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -99,9 +72,9 @@ class UnexpectedErrors:
 
         try:
             await self.app(scope, receive, watched_send)
-        except Exception:
-            connection = HTTPConnection(scope)
-            _LOG.exception("request %s failed: %s %s", problems.request_id(connection), scope["method"], scope["path"])
-            if begun:
+        except Exception as error:
+            segment = current_segment()
+            if begun or segment is None:
                 raise
-            await problems.unexpected(connection)(scope, receive, send)
+            segment.error = error
+            await problems.unexpected(HTTPConnection(scope))(scope, receive, send)

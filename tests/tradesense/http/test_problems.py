@@ -7,6 +7,8 @@ import pytest
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
+from keel.asgi.observing import Observing
+from keel.context import Segment
 from keel.errors import (
     Conflict,
     Forbidden,
@@ -20,8 +22,9 @@ from keel.errors import (
     TooLarge,
     Unavailable,
 )
+from keel.traces.recorder import Traces
 from tradesense.http import problems
-from tradesense.http.middleware import RequestIds, SecurityHeaders, UnexpectedErrors
+from tradesense.http.middleware import SecurityHeaders, UnexpectedErrors
 from tradesense.http.problems import Problem, refusals, status_of
 from tradesense.http.types import Body, Line
 
@@ -58,13 +61,30 @@ def application() -> FastAPI:
 
     app.add_middleware(UnexpectedErrors)
     app.add_middleware(SecurityHeaders, https=True)
-    app.add_middleware(RequestIds)
     return app
 
 
+class Heard:
+    """What was observed."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, str]] = []
+
+    def observed(self, request: Segment) -> None:
+        self.requests.append((request.request_id, repr(request.error)))
+
+
 @pytest.fixture
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(application(), raise_app_exceptions=False)
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
+async def client(heard: Heard) -> AsyncIterator[httpx.AsyncClient]:
+    traces = Traces()
+    traces.observers.append(heard)
+    observed = Observing(application(), traces=lambda _scope: traces)
+    transport = httpx.ASGITransport(observed, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
 
@@ -146,16 +166,20 @@ async def test_a_path_that_is_not_there_and_a_method_that_is_not_are_problems(cl
     assert wrong.headers["allow"] == "POST"
 
 
-async def test_an_error_of_ours_is_logged_and_says_nothing_of_itself(
-    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_an_error_of_ours_is_noted_and_says_nothing_of_itself(client: httpx.AsyncClient, heard: Heard) -> None:
     answer = await client.get("/refuse/the-password", headers={"X-Request-ID": "oops"})
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
     assert "the-password" not in answer.text
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["x-request-id"] == "oops"
-    assert "KeyError: 'the-password'" in caplog.text
-    assert "oops" in caplog.text
+    assert heard.requests == [("oops", "KeyError('the-password')")]
+
+
+async def test_an_error_that_nobody_observes_is_the_servers() -> None:
+    transport = httpx.ASGITransport(application())
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        with pytest.raises(KeyError):
+            await client.get("/refuse/nothing")
 
 
 async def test_an_error_after_the_answer_has_begun_cuts_it_off() -> None:
@@ -196,9 +220,9 @@ async def test_what_is_no_request_passes_through() -> None:
         return None
 
     for kind in ("lifespan", "websocket"):
-        for layer in (RequestIds(inner), SecurityHeaders(inner, https=False), UnexpectedErrors(inner)):
+        for layer in (SecurityHeaders(inner, https=False), UnexpectedErrors(inner)):
             await layer({"type": kind, "headers": []}, nothing, nowhere)
-    assert seen == ["lifespan"] * 3 + ["websocket"] * 3
+    assert seen == ["lifespan"] * 2 + ["websocket"] * 2
 
 
 def test_documented_refusals_of_one_status_share_it() -> None:
