@@ -1,6 +1,6 @@
 """A Keel: every part, built once and closed once."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +18,9 @@ from keel.events.contract import Events
 from keel.events.hub import Hub
 from keel.events.memory import MemoryBroker
 from keel.events.redis import RedisBroker
+from keel.failures.memory import MemoryErrorGroups
+from keel.failures.recorder import Failures
+from keel.failures.redis import RedisErrorGroups
 from keel.health.assembly import health
 from keel.health.checker import HealthChecker
 from keel.locks.contract import Locks
@@ -70,6 +73,7 @@ class Keel:
     redis: Redis | None
     traces: Traces
     metrics: Metrics
+    failures: Failures
 
     @classmethod
     @asynccontextmanager
@@ -84,14 +88,15 @@ class Keel:
         session_options: SessionOptions | None = None,
         trace_options: TraceOptions | None = None,
         metrics: Metrics | None = None,
+        own: Collection[str] = (),
     ) -> AsyncIterator[Self]:
         """Open everything; it is closed where the block ends.
 
         `redis_url=None` keeps everything in this process. A server that is away is no error: each part goes on by its
         own rule until it comes (KEEL.md). `cache_bytes=0` caches nothing, neither here nor there. `servers` says more
         than `redis_url` can. `alone` promises that no other process shares the data. `session_options` name the store
-        that keeps sessions for good, `trace_options` say which traces are kept, `metrics` measure it. Raises
-        ValueError for a URL that cannot be read.
+        that keeps sessions for good, `trace_options` say which traces are kept, `metrics` measure it, and `own`
+        are the packages whose code tells errors apart. Raises ValueError for a URL that cannot be read.
         """
         where, metrics = servers or Servers(redis_url), metrics or PrometheusMetrics()
         async with AsyncExitStack() as stack:
@@ -111,9 +116,14 @@ class Keel:
             other = cache_redis if cache_redis is not redis else None
             checks = health(tasks, lag, {"redis": redis, "redis_cache": other})
             traces = Traces(trace_options)
-            traces.observers.append(metrics.requests(lambda: traces.under_way))
+            groups = MemoryErrorGroups() if redis is None else RedisErrorGroups(redis, namespace)
+            failures = Failures(groups, tasks, own=own, metrics=metrics)
+            tasks.on_error = failures.task_failed
+            traces.observers += [metrics.requests(lambda: traces.under_way), failures]
             measure(metrics, Measured(cache, limits, checks), locks, events, signed_in)
-            keel = cls(namespace, cache, events, checks, locks, limits, signed_in, tasks, redis, traces, metrics)
+            keel = cls(
+                namespace, cache, events, checks, locks, limits, signed_in, tasks, redis, traces, metrics, failures
+            )
             stack.enter_context(current.listed(keel))
             yield keel
 

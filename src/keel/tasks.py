@@ -14,11 +14,11 @@ class Tasks:
     """A group that owns what it starts.
 
     One task's error neither stops its siblings nor goes unseen: it is logged and handed to `on_error` with the task's
-    name. Leaving the group closes it.
+    name. That may be set later. Leaving the group closes it.
     """
 
     def __init__(self, on_error: Callable[[str, Exception], None] | None = None) -> None:
-        self._on_error = on_error
+        self.on_error = on_error
         self._running: dict[asyncio.Task[Any], bool] = {}
         self._closed = False
 
@@ -72,8 +72,8 @@ class Tasks:
         error = None if task.cancelled() else task.exception()
         if isinstance(error, Exception):
             _LOG.error("task %s failed", task.get_name(), exc_info=error)
-            if self._on_error is not None:
-                self._on_error(task.get_name(), error)
+            if self.on_error is not None:
+                self.on_error(task.get_name(), error)
 
     async def __aenter__(self) -> Self:
         return self
