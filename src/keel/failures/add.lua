@@ -1,0 +1,49 @@
+#!lua
+-- Count errors of one group. One that was resolved before they happened is open again.
+-- KEYS: group (hash), users (bitmap), index (sorted set: groups by when they were seen last).
+-- ARGV: fingerprint, when in us, how many, sample, groups kept, routes named, the name of other routes,
+--       how long is kept in s, how many bits, bits..., then routes and how often, in turn.
+-- Returns the fingerprints of groups that make room.
+local group, users, index = KEYS[1], KEYS[2], KEYS[3]
+local name, at, count, sample = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local most_groups, most_routes, other, kept_s, bits = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8], tonumber(ARGV[9])
+
+if redis.call('HSETNX', group, 'first', at) == 1 then
+  redis.call('HSET', group, 'last', at, 'state', 'open', 'changed', at, 'count', 0, 'regressions', 0, 'routes', 0)
+else
+  local was = redis.call('HMGET', group, 'state', 'changed', 'last')
+  if was[1] == 'resolved' and tonumber(at) > tonumber(was[2]) then
+    redis.call('HSET', group, 'state', 'open', 'changed', at)
+    redis.call('HINCRBY', group, 'regressions', 1)
+  end
+  if tonumber(at) > tonumber(was[3]) then
+    redis.call('HSET', group, 'last', at)
+  end
+end
+redis.call('HINCRBY', group, 'count', count)
+redis.call('HSET', group, 'sample', sample)
+for i = 10, 9 + bits do
+  redis.call('SETBIT', users, ARGV[i], 1)
+end
+for i = 10 + bits, #ARGV, 2 do
+  local field = 'r:' .. ARGV[i]
+  if redis.call('HEXISTS', group, field) == 0 then
+    if tonumber(redis.call('HGET', group, 'routes')) < most_routes then
+      redis.call('HINCRBY', group, 'routes', 1)
+    else
+      field = 'r:' .. other
+    end
+  end
+  redis.call('HINCRBY', group, field, ARGV[i + 1])
+end
+redis.call('EXPIRE', group, kept_s)
+redis.call('EXPIRE', users, kept_s)
+redis.call('ZADD', index, 'GT', at, name)
+redis.call('EXPIRE', index, kept_s)
+local gone = {}
+local surplus = redis.call('ZCARD', index) - most_groups
+if surplus > 0 then
+  gone = redis.call('ZRANGE', index, 0, surplus - 1)
+  redis.call('ZREM', index, unpack(gone))
+end
+return gone

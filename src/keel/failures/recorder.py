@@ -1,0 +1,172 @@
+"""Records errors: what happens in a second is gathered by group and kept then, so that a storm of them costs little."""
+
+import logging
+from collections.abc import Collection
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Final
+
+from keel.clock import Clock, SystemClock
+from keel.context import Principal, Segment, budget
+from keel.errors import Refusal, Unavailable
+from keel.failures.contract import (
+    MOST_GROUPS,
+    MOST_ROUTES,
+    OTHER,
+    Batch,
+    ErrorGroup,
+    ErrorGroupNotFound,
+    ErrorGroups,
+    ErrorState,
+    Occurrence,
+)
+from keel.failures.counting import bit_of
+from keel.failures.fingerprints import culprit, fingerprint, frames, where
+from keel.logs.exceptions import described, type_name
+from keel.logs.redaction import Redaction
+from keel.metrics.contract import Metrics
+from keel.metrics.null import NullMetrics
+from keel.redis.contract import CommandRefused
+from keel.tasks import Tasks
+
+EVERY: Final = timedelta(seconds=1)
+LONGEST_MESSAGE: Final = 500
+BACKGROUND: Final = "background"
+"""The route of what nobody asked for."""
+_RECORDED: Final = "__keel_recorded__"
+_LOG: Final = logging.getLogger(__name__)
+
+
+class Failures:
+    """The errors of this process, in `groups`. `own` are the packages that are the application's.
+
+    It is a `RequestObserver`; `task_failed` is fit to be told by `Tasks`, and leaves out what a request has met before.
+    Refusals are no errors.
+    """
+
+    def __init__(
+        self,
+        groups: ErrorGroups,
+        tasks: Tasks,
+        *,
+        own: Collection[str] = (),
+        redaction: Redaction | None = None,
+        metrics: Metrics | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._groups = groups
+        self._tasks = tasks
+        self._own = frozenset(own)
+        self._redaction = redaction or Redaction()
+        self._clock = clock or SystemClock()
+        self._counter = (metrics or NullMetrics()).counter("errors", "Errors that nobody foresaw.", ["type"])
+        self._pending: dict[str, Batch] = {}
+        tasks.every(EVERY, "keeping errors", self.flush)
+
+    @property
+    def scope(self) -> str:
+        """Whose errors these are: `instance`, or `shared`."""
+        return self._groups.scope
+
+    def observed(self, request: Segment) -> None:
+        """Record what a request, WebSocket or job failed with."""
+        if request.error is not None:
+            place = request.name if request.kind == "job" else f"{request.method} {request.route or 'unmatched'}"
+            self.record(
+                request.error,
+                route=place,
+                user_id=request.user_id,
+                trace_id=request.trace_id,
+                request_id=request.request_id,
+            )
+
+    def task_failed(self, _name: str, error: Exception) -> None:
+        """Record what a task failed with; its name is none of a few."""
+        if not getattr(culprit(error), _RECORDED, False):
+            self.record(error)
+
+    def record(
+        self,
+        error: BaseException,
+        *,
+        route: str = BACKGROUND,
+        user_id: Principal | None = None,
+        trace_id: str = "",
+        request_id: str = "",
+    ) -> None:
+        """Record an error; cancellations and the like are none."""
+        error = culprit(error)
+        if not isinstance(error, Exception) or isinstance(error, Refusal):
+            return
+        with suppress(AttributeError):  # where it has room for nothing of ours
+            setattr(error, _RECORDED, True)
+        self._counter.inc(type_name(error))
+        through = frames(error, self._own)
+        occurrence = Occurrence(
+            fingerprint=fingerprint(error, through),
+            type=type_name(error),
+            message=self._redaction.text(described(error)["message"])[:LONGEST_MESSAGE],
+            where=where(through),
+            frames=through,
+            at=self._clock.now(),
+            route=route,
+            trace_id=trace_id,
+            request_id=request_id,
+        )
+        self._gather(occurrence, user_id)
+
+    def _gather(self, occurrence: Occurrence, user_id: Principal | None) -> None:
+        batch = self._pending.get(occurrence.fingerprint)
+        if batch is None:
+            if len(self._pending) >= MOST_GROUPS:
+                return
+            batch = self._pending[occurrence.fingerprint] = Batch(occurrence)
+        batch.latest = occurrence
+        batch.count += 1
+        route = occurrence.route if occurrence.route in batch.routes or len(batch.routes) < MOST_ROUTES else OTHER
+        batch.routes[route] = batch.routes.get(route, 0) + 1
+        if user_id is not None:
+            batch.users.add(bit_of(str(user_id)))
+
+    async def flush(self) -> None:
+        """Keep what was recorded; where that is impossible now, try again later."""
+        while self._pending:
+            name = next(iter(self._pending))
+            batch = self._pending.pop(name)
+            try:
+                with budget(None):
+                    group = await self._groups.add(batch)
+            except (Unavailable, CommandRefused):
+                self._put_back(name, batch)
+                return
+            except ErrorGroupNotFound:  # so old that it made room for itself
+                continue
+            if group.regressions and group.changed_at == batch.latest.at:
+                _LOG.warning("an error that was resolved is back: %s in %s (%s)", group.type, group.where, name)
+
+    def _put_back(self, name: str, batch: Batch) -> None:
+        newer = self._pending.get(name)
+        if newer is None:
+            self._pending[name] = batch
+            return
+        newer.count += batch.count
+        newer.users |= batch.users
+        for route, count in batch.routes.items():
+            newer.routes[route] = newer.routes.get(route, 0) + count
+
+    async def get(self, fingerprint: str) -> ErrorGroup:
+        """One group; raises ErrorGroupNotFound."""
+        await self.flush()
+        return await self._groups.get(fingerprint)
+
+    async def newest(
+        self, *, state: ErrorState | None = None, since: datetime | None = None, limit: int = 100
+    ) -> list[ErrorGroup]:
+        """Groups in a `state`, and seen `since`, the latest seen first."""
+        await self.flush()
+        return await self._groups.newest(state=state, since=since, limit=limit)
+
+    async def decide(self, fingerprint: str, state: ErrorState) -> ErrorGroup:
+        """Set the state of a group; raises ErrorGroupNotFound."""
+        await self.flush()
+        return await self._groups.decide(fingerprint, state, self._clock.now())
