@@ -165,6 +165,8 @@ Limits = tuple[Limit, ...]
 class Source(StrEnum):
     """Who decided."""
 
+    __hash__ = str.__hash__  # decisions are counted by it, and that of enumerations is written in Python
+
     SHARED = "shared"
     """The counters that all processes share, or this process's where there are no others."""
     LOCAL = "local"

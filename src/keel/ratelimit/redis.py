@@ -1,24 +1,29 @@
 """Counts on Redis or Valkey: one script per check, by the server's own clock; this process's is never asked."""
 
+import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from functools import lru_cache
 from struct import Struct
-from typing import Final
+from typing import Any, Final
 
 from keel.ratelimit.calendars import NOWHERE, Window, window
 from keel.ratelimit.contract import METERS, Algorithm, Decision, Limit, Limits, Source, Verdict
-from keel.redis.contract import Redis, Reply, Script
+from keel.redis.contract import Argument, Redis, Reply, Script
 from keel.redis.tags import hash_tag
 
 _PACKAGE: Final = "keel.ratelimit"
-_HEAD: Final = Struct("<bdd")
-"""Of what `take.lua` is told: whether to take, cost, extra. Of what it answers: status, now, extra."""
+_ASKED: Final = Struct("<bbdd")
+"""What `take.lua` is told first: whether to take, how many limits, cost, extra."""
 _TERMS: Final = Struct("<bbdddd")
-_TOLD: Final = Struct("<dddd")
+_HEAD: Final = Struct("<bqq")
+"""What it answers first: status, now, extra."""
+_NUMBERS: Final = 3
+"""How many that are; then, for each limit, four: room before, µs to wait, µs to the reset, mark."""
 _MANY: Final = Struct("<d")
 _GIVEN: Final = Struct("<bddd")
-_ELSEWHERE: Final = -1
+_LASTING: Final = "ends"
+"""The field that says until when the key of a subject lasts; those of limits have a colon."""
 _MOST_TURNS: Final = 5
 PLANS: Final = 4096
 """Combinations of limits that are kept worked out."""
@@ -41,14 +46,18 @@ class Scripts:
 class Plan:
     """What is sent for limits that are checked together; nothing of it depends on the subject."""
 
-    __slots__ = ("holds", "is_dated", "places", "suffixes", "terms")
+    __slots__ = ("fields", "is_dated", "places", "sets", "shape", "terms", "usual")
 
     def __init__(self, limits: Limits) -> None:
-        self.suffixes = tuple(f":{limit.key}" for limit in limits)
-        self.terms = b"".join(_terms(limit) for limit in limits)
+        rates = [limit.key for limit in limits if not limit.is_held]
         self.places = tuple((limit, limit.is_held) for limit in limits)
+        self.fields = (_LASTING, *rates) if rates else ()
+        self.sets = tuple(f":{limit.key}" for limit in limits if limit.is_held)
+        self.terms = b"".join(_terms(limit) for limit in limits)
         self.is_dated = any(limit.unit is not None for limit in limits)
-        self.holds = any(limit.is_held for limit in limits)
+        self.shape = Struct(_HEAD.format + "4q" * len(limits))
+        self.usual: tuple[Argument, ...] = (_ASKED.pack(1, len(limits), 1, 0) + self.terms, "", *self.fields)
+        """All arguments of a charge of 1, unless something is held or follows the calendar."""
 
 
 _plan = lru_cache(maxsize=PLANS)(Plan)
@@ -62,48 +71,55 @@ class RedisCounters:
         self._prefix = f"{namespace}:r:"
         self._windows: dict[tuple[str, str], Window] = {}
 
-    async def take(self, subject: str, limits: Limits, cost: int, extra: int = 0) -> Decision:
+    def take(self, subject: str, limits: Limits, cost: int, extra: int = 0) -> Coroutine[Any, Any, Decision]:
         """Charge in one round trip; in one more where a window of the calendar is not known here yet."""
-        return await self._decide(subject, limits, cost, extra, take=True)
+        return self._decide(subject, limits, cost, extra, take=True)
 
-    async def peek(self, subject: str, limits: Limits, cost: int) -> Decision:
+    def peek(self, subject: str, limits: Limits, cost: int) -> Coroutine[Any, Any, Decision]:
         """Look in one round trip."""
-        return await self._decide(subject, limits, cost, 0, take=False)
+        return self._decide(subject, limits, cost, 0, take=False)
 
     async def give_back(self, decision: Decision, cost: int) -> None:
         """Take back in one round trip."""
         charged = [each for each in decision.verdicts if each.charged]
         if not charged:
             return
-        terms = _MANY.pack(cost) + b"".join(
-            _GIVEN.pack(_KINDS[each.limit.algorithm], each.mark, each.limit.step, each.limit.leak) for each in charged
+        rates = [each for each in charged if not each.limit.is_held]
+        terms = [
+            _GIVEN.pack(_KINDS[each.limit.algorithm], each.mark, each.limit.step, each.limit.leak) for each in rates
+        ]
+        sets = tuple(f":{each.limit.key}" for each in charged if each.limit.is_held)
+        args: tuple[Argument, ...] = (
+            _MANY.pack(cost) + b"".join(terms),
+            decision.token,
+            *(each.limit.key for each in rates),
         )
-        places = self._places(decision.subject, tuple(f":{each.limit.key}" for each in charged))
-        await self._redis.run(Scripts.give_back, places, (terms, decision.token))
+        await self._redis.run(Scripts.give_back, self._places(decision.subject, sets), args)
 
     async def reset(self, subject: str, limits: Sequence[Limit]) -> None:
         """Delete in one round trip."""
-        places = self._places(subject, tuple(f":{limit.key}" for limit in limits))
-        if places:
-            await self._redis.call("DEL", *places)
+        place, *sets = self._places(subject, tuple(f":{limit.key}" for limit in limits if limit.is_held))
+        fields = [limit.key for limit in limits if not limit.is_held]
+        todo = [self._redis.call("HDEL", place, *fields)] if fields else []
+        await asyncio.gather(*todo, *([self._redis.call("DEL", *sets)] if sets else []))
 
-    def _places(self, subject: str, suffixes: tuple[str, ...]) -> list[str]:
-        beginning = self._prefix + hash_tag(subject)
-        return [beginning + suffix for suffix in suffixes]
+    def _places(self, subject: str, sets: tuple[str, ...] = ()) -> tuple[str, ...]:
+        place = self._prefix + hash_tag(subject)
+        return (place, *[place + each for each in sets]) if sets else (place,)
 
     async def _decide(self, subject: str, limits: Limits, cost: int, extra: int, *, take: bool) -> Decision:
         plan = _plan(limits)
-        token = secrets.token_hex(8) if plan.holds else ""
-        places, head = self._places(subject, plan.suffixes), _HEAD.pack(take, cost, extra)
+        places, token = self._places(subject, plan.sets), secrets.token_hex(8) if plan.sets else ""
         for _ in range(_MOST_TURNS):
-            terms = self._dated(limits) if plan.is_dated else plan.terms
-            reply = _packed(await self._redis.run(Scripts.take, places, (head + terms, token)))
-            status, now, granted = _HEAD.unpack_from(reply)
-            if status != _ELSEWHERE:
-                verdicts = _verdicts(plan, reply, cost, cost + int(granted), taken=take and status == 1)
-                held = token if take and status == 1 else ""
-                return Decision(subject, verdicts, status == 1, cost, int(now), Source.SHARED, held, int(granted))
-            self._turn(limits, int(now))
+            if cost == 1 and take and not (extra or plan.sets or plan.is_dated):
+                args = plan.usual
+            else:
+                terms = self._dated(limits) if plan.is_dated else plan.terms
+                args = (_ASKED.pack(take, len(limits), cost, extra) + terms, token, *plan.fields)
+            reply = _packed(await self._redis.run(Scripts.take, places, args))
+            if len(reply) == plan.shape.size:
+                return _decision(subject, plan, plan.shape.unpack(reply), token if take else None, cost)
+            self._turn(limits, _HEAD.unpack(reply)[1])
         raise TypeError("the server's clock is in no window of the calendar")
 
     def _dated(self, limits: Limits) -> bytes:
@@ -130,18 +146,22 @@ def _terms(limit: Limit, dates: Window = NOWHERE) -> bytes:
     return _TERMS.pack(kind, shadow, limit.count, 0 if limit.unit else limit.period_us, *dates)
 
 
-def _verdicts(plan: Plan, reply: bytes, cost: int, charge: int, *, taken: bool) -> tuple[Verdict, ...]:
-    verdicts, at = [], _HEAD.size
+def _decision(subject: str, plan: Plan, told: tuple[int, ...], token: str | None, cost: int) -> Decision:
+    """What was told of one charge, or where the token is None, of one that was only looked at."""
+    allowed, charge = told[0] == 1, cost + told[2]
+    is_taken = allowed and token is not None
+    verdicts, at = [], _NUMBERS
     for limit, is_held in plan.places:
-        room, wait_us, reset_us, mark = _TOLD.unpack_from(reply, at)
-        at += _TOLD.size
+        room, wait_us, reset_us, mark = told[at : at + 4]
+        at += 4
         fits = room >= (1 if is_held else cost)
-        charged = taken and fits
+        charged = is_taken and fits
         if charged:
             room -= 1 if is_held else charge
-        left = int(room) if room > 0 else 0
-        verdicts.append(Verdict(limit, fits, left, int(wait_us), int(reset_us), int(mark), charged))
-    return tuple(verdicts)
+        room = max(room, 0)
+        verdicts.append(Verdict(limit, fits, room, wait_us, reset_us, mark, charged))
+    held = token if is_taken and token else ""
+    return Decision(subject, tuple(verdicts), allowed, cost, told[1], Source.SHARED, held, told[2])
 
 
 def _packed(reply: Reply) -> bytes:

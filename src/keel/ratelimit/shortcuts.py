@@ -60,9 +60,9 @@ class Shortcuts:
     async def take(self, subject: str, limits: Limits, cost: int, extra: int = 0) -> Decision:  # noqa: ARG002
         """Answer from here, or from the server; what is `extra` is decided here."""
         place, now = (subject, limits), time.monotonic()
-        if (denied := self._denied(place, cost, now)) is not None:
+        if self._denials and (denied := self._denied(place, cost, now)) is not None:
             return denied
-        if not _may_be_leased(limits):
+        if not (limits and limits[0].leased and _may_be_leased(limits)):
             decision = await self._counters.take(subject, limits, cost)
         elif (spent := self._spent(place, cost, now)) is not None:
             return spent

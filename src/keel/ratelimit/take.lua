@@ -1,135 +1,182 @@
 -- Charge all limits of one subject, or none. The arithmetic of algorithms.py, by this server's clock in whole µs.
--- KEYS: the state of each limit.
--- ARGV: terms, lease id. Terms, states and reply are packed, which costs a tenth of reading and writing digits.
--- Terms: take (1) or peek (0), cost, most permits beyond it; then for each limit its kind, whether it is a shadow, and
+-- KEYS: what is counted of the subject, a field per rate; then a set of leases for each concurrency.
+-- ARGV: terms, lease id; and where there are rates, the field that says until when the key lasts, and one for each.
+-- Terms, states and reply are packed, which costs a tenth of reading and writing digits.
+-- Terms: take (1) or peek (0), number of limits, cost, most permits beyond it; then for each limit its kind, whether it is
+-- a shadow, and
 --   1 meter:       capacity in units, units per request, units that leak each µs, 0
 --   2 sliding:     count, period in ticks, 0, µs per tick
 --   3 fixed:       count, period (0: a window of the calendar), its start, its end
 --   4 concurrency: count, lease in µs, 0, 0
 -- Reply: status, now, extra, and for each limit: room before, µs to wait, µs to the reset, mark. Status is 1 for charged, 0
 -- for refused, -1 where this is not the window of the calendar that the caller thinks it is (then nothing was done).
-local floor, ceil, max, min = math.floor, math.ceil, math.max, math.min
 local call, pack, read = redis.call, struct.pack, struct.unpack
 local clock = call('TIME')
 local now = clock[1] * 1000000 + clock[2]
-local terms, count = ARGV[1], #KEYS
-local taking, cost, most, at = read('<bdd', terms)
-local limits, allowed, least = {}, true, nil
+local terms, lasting = ARGV[1], ARGV[3]
+local taking, count, cost, most, first = read('<bbdd', terms)
+local states = lasting and call('HMGET', KEYS[1], unpack(ARGV, 3))
+local extra, many, leases = 0, taking == 1 and cost or 0, {}
+local writing = {'HSET', KEYS[1], 0, 0, 0, 0}
+local allowed, told, size, lasts
 
-for i = 1, count do
-  local kind, shadow, a, b, c, d
-  kind, shadow, a, b, c, d, at = read('<bbdddd', terms, at)
-  local key, needed, level, room, mark, previous, elapsed = KEYS[i], cost, 0, 0, 0, 0, 0
-  if kind == 1 then
-    local state = call('GET', key)
-    if state then
-      local stamp
-      level, stamp = read('<dd', state)
-      level = max(0, level - max(0, now - stamp) * c)
+-- Each limit is worked out as if all were charged; where that is not so, once more. Nothing is written before.
+while true do
+  local at, field, set, least = first, 1, 1, nil
+  allowed, told, size, lasts = 1, '', 2, 0
+  for i = 1, count do
+    local kind, shadow, a, b, c, d
+    kind, shadow, a, b, c, d, at = read('<bbdddd', terms, at)
+    local room, fits, level, wait, reset, mark, state = 0, false, 0, 0, 0, 0, nil
+    if kind ~= 4 then
+      field = field + 1
+      state = states[field]
     end
-    room = floor((a - level) / b)
-  elseif kind == 2 then
-    local state, ticks = call('GET', key), floor(now / d)
-    elapsed = ticks % b
-    mark = (ticks - elapsed) / b
-    if state then
-      local window, counted, before = read('<ddd', state)
-      if window >= mark then
-        if window > mark then
-          mark, elapsed = window, 0
-        end
-        level, previous = counted, before
-      elseif window == mark - 1 then
-        previous = counted
-      end
-    end
-    room = floor((a * b - level * b - previous * (b - elapsed)) / b)
-  elseif kind == 3 then
-    local state = call('GET', key)
-    if state then
-      level, mark = read('<dd', state)
-    end
-    if mark <= now then
-      level, mark = 0, now - now % b + b
-      if b == 0 then
-        mark = d
-        if now < c or now >= d then
-          return pack('<bdd', -1, now, 0)
+    if kind == 1 then
+      if state then
+        local stamp
+        level, stamp = read('<dd', state)
+        state = nil
+        if now > stamp then
+          level = level - (now - stamp) * c
+          if level < 0 then
+            level = 0
+          end
         end
       end
+      room = (a - level) / b
+      room = room - room % 1
+      fits = room >= cost
+      if not fits then
+        wait = (level + cost * b - a) / c
+        wait = wait + -wait % 1
+      elseif many > 0 then
+        level = level + many * b
+        state = pack('<dd', level, now)
+      end
+      reset = level / c
+      reset = reset + -reset % 1
+    elseif kind == 2 then
+      local ticks, previous = math.floor(now / d), 0
+      local elapsed = ticks % b
+      mark = (ticks - elapsed) / b
+      if state then
+        local window, counted, before = read('<ddd', state)
+        state = nil
+        if window >= mark then
+          if window > mark then
+            mark, elapsed = window, 0
+          end
+          level, previous = counted, before
+        elseif window == mark - 1 then
+          previous = counted
+        end
+      end
+      room = math.floor((a * b - level * b - previous * (b - elapsed)) / b)
+      fits = room >= cost
+      if not fits then
+        if cost > a then -- it never will
+          wait = 2 * b - elapsed
+        elseif level + cost <= a then
+          wait = b - math.floor((a - level - cost) * b / previous) - elapsed
+        else
+          wait = b - elapsed + math.max(0, b - math.floor((a - cost) * b / level))
+        end
+        wait = wait * d - now % d
+      elseif many > 0 then
+        level = level + many
+        state = pack('<ddd', mark, level, previous)
+      end
+      if level > 0 or previous > 0 then
+        reset = ((level > 0 and 2 or 1) * b - elapsed) * d - now % d
+      end
+    elseif kind == 3 then
+      if state then
+        level, mark = read('<dd', state)
+        state = nil
+      end
+      if mark <= now then
+        level, mark = 0, now - now % b + b
+        if b == 0 then
+          mark = d
+          if now < c or now >= d then
+            return pack('<bi8i8', -1, now, 0)
+          end
+        end
+      end
+      room = a - level
+      fits = room >= cost
+      if not fits then
+        wait = mark - now
+      elseif many > 0 then
+        level = level + many
+        state = pack('<dd', level, mark)
+      end
+      if level > 0 then
+        reset = mark - now
+      end
+    else
+      set = set + 1
+      local key, alive = KEYS[set], string.format('(%.0f', now)
+      level = call('ZCOUNT', key, alive, '+inf')
+      room = a - level
+      fits = room >= 1
+      leases[set] = fits and b
+      if not fits then
+        local soonest = call('ZRANGEBYSCORE', key, alive, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+        wait = soonest[2] and soonest[2] - now or 0
+      end
+      if level > 0 or fits and many > 0 then
+        reset = b
+      end
     end
-    room = a - level
-  else
-    if taking == 1 then
-      call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.0f', now))
+    if fits then
+      if not least or room < least then
+        least = room
+      end
+    elseif shadow == 0 then
+      allowed = 0
     end
-    level = call('ZCOUNT', key, string.format('(%.0f', now), '+inf')
-    room, needed = a - level, 1
+    if state then
+      size = size + 2
+      writing[size - 1], writing[size] = ARGV[field + 2], state
+      if reset > lasts then
+        lasts = reset
+      end
+    end
+    told = told .. pack('<i8i8i8i8', room, wait, reset, mark)
   end
-  local fits = room >= needed
-  if fits then
-    least = least and min(least, room) or room
-  elseif shadow == 0 then
-    allowed = false
+  local charge = 0
+  if allowed == 1 and taking == 1 then
+    if most > 0 and least then
+      extra = math.max(0, math.min(most, math.floor((least - cost) / 4)))
+    end
+    charge = cost + extra
   end
-  limits[i] = {kind, a, b, c, d, level, room, fits, mark, previous, elapsed}
+  if charge == many then
+    break
+  end
+  many = charge
 end
 
-local extra = 0
-local take = allowed and taking == 1
-if take and most > 0 and least then
-  extra = max(0, min(most, floor((least - cost) / 4)))
-end
-local reply = {pack('<bdd', allowed and 1 or 0, now, extra)}
-for i = 1, count do
-  local kind, a, b, c, tick, level, room, fits, mark, previous, elapsed = unpack(limits[i])
-  local key, many, wait, reset = KEYS[i], take and fits and cost + extra or 0, 0, 0
-  if kind == 1 then
-    if not fits then
-      wait = ceil((level + cost * b - a) / c)
-    end
-    level = level + many * b
-    reset = ceil(level / c)
-    if many > 0 then
-      call('SET', key, pack('<dd', level, now), 'PX', ceil(reset / 1000) + 1)
-    end
-  elseif kind == 2 then
-    if not fits then
-      local ticks
-      if cost > a then -- it never will
-        ticks = 2 * b - elapsed
-      elseif level + cost <= a then
-        ticks = b - floor((a - level - cost) * b / previous) - elapsed
-      else
-        ticks = b - elapsed + max(0, b - floor((a - cost) * b / level))
-      end
-      wait = ticks * tick - now % tick
-    end
-    level = level + many
-    if level > 0 or previous > 0 then
-      reset = ((level > 0 and 2 or 1) * b - elapsed) * tick - now % tick
-    end
-    if many > 0 then
-      call('SET', key, pack('<ddd', mark, level, previous), 'PX', ceil(reset / 1000) + 1)
-    end
-  elseif kind == 3 then
-    level = level + many
-    wait = fits and 0 or mark - now
-    reset = level > 0 and mark - now or 0
-    if many > 0 then
-      call('SET', key, pack('<dd', level, mark), 'PX', ceil(reset / 1000) + 1)
-    end
+if size > 2 then
+  local ends = states[1] and read('<d', states[1]) or 0
+  if now + lasts > ends then -- twice as long as must be, so that it need not be said each time
+    lasts = math.ceil((lasts + math.max(lasts, 250000)) / 1000)
+    writing[size + 1], writing[size + 2] = lasting, pack('<d', now + lasts * 1000)
+    call(unpack(writing, 1, size + 2))
+    call('PEXPIRE', KEYS[1], lasts + 1)
   else
-    if not fits then
-      local first = call('ZRANGEBYSCORE', key, string.format('(%.0f', now), '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-      wait = first[2] and first[2] - now or 0
-    end
-    if many > 0 then
-      call('ZADD', key, string.format('%.0f', now + b), ARGV[2])
-      call('PEXPIRE', key, ceil(b / 1000) + 1)
-    end
-    reset = (level > 0 or many > 0) and b or 0
+    call(unpack(writing, 1, size))
   end
-  reply[i + 1] = pack('<dddd', room, wait, reset, mark)
 end
-return table.concat(reply)
+if taking == 1 then
+  for set = 2, #KEYS do
+    call('ZREMRANGEBYSCORE', KEYS[set], '-inf', string.format('%.0f', now))
+    if many > 0 and leases[set] then
+      call('ZADD', KEYS[set], string.format('%.0f', now + leases[set]), ARGV[2])
+      call('PEXPIRE', KEYS[set], math.ceil(leases[set] / 1000) + 1)
+    end
+  end
+end
+return pack('<bi8i8', allowed, now, extra) .. told
