@@ -9,6 +9,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from keel.ids import uuid7
+from keel.traces.statements import watch_statements
 from tradesense.db.sqlite import sqlite_engine
 from tradesense.db.writes import NOTES, AfterCommit, Notes
 
@@ -60,7 +61,10 @@ class Database:
             self._writer = sqlite_engine(self.url, "BEGIN IMMEDIATE", 1, "PRAGMA cache_size = -16384")
             self._turn: AbstractAsyncContextManager[Any] = asyncio.Lock()
         else:
-            self._writer = create_async_engine(self.url, pool_size=pool_size, max_overflow=pool_size)
+            self._writer = create_async_engine(
+                self.url, pool_size=pool_size, max_overflow=pool_size, hide_parameters=True
+            )
+            watch_statements(self._writer.sync_engine)
             self._reader = self._writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             self._turn = nullcontext()
 

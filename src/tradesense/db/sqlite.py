@@ -10,6 +10,8 @@ import aiosqlite
 from sqlalchemy import URL, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from keel.traces.statements import watch_statements
+
 T = TypeVar("T")
 
 _PRAGMAS: Final = (
@@ -105,6 +107,7 @@ def sqlite_engine(url: URL, begin: str, pool_size: int, *pragmas: str) -> AsyncE
         url,
         pool_size=pool_size,
         max_overflow=0,
+        hide_parameters=True,
         # The driver begins nothing by itself (isolation level); `start` below does.
         connect_args={"async_creator_fn": Connection, "isolation_level": None},
     )
@@ -120,4 +123,5 @@ def sqlite_engine(url: URL, begin: str, pool_size: int, *pragmas: str) -> AsyncE
     def start(connection: Any) -> None:  # noqa: ANN401 - a synchronous connection, typed Any by the event
         connection.exec_driver_sql(begin)
 
+    watch_statements(engine.sync_engine)
     return engine
