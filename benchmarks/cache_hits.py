@@ -108,6 +108,12 @@ async def in_valkey(url: str, rounds: int) -> None:
     async def each(call: Call) -> Any:  # noqa: ANN401 - any results
         return await asyncio.gather(*(call(number) for number in range(TOGETHER)))
 
+    async def woken(_: int) -> None:
+        """What asyncio takes for anything that 16 tasks wait for."""
+        future = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(future.set_result, None)
+        await future
+
     async with Keel.open(url, "bench") as keel:
         while keel.cache.stats().mode != "live":  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
@@ -119,10 +125,13 @@ async def in_valkey(url: str, rounds: int) -> None:
         show("hit in the shared tier, 1.5 kB", await measured(single, rounds), "keel", {
             "redis-py GET": "ours ÷ <= 1.3", "cashews": "÷ ours >= 2",
         })  # fmt: skip
-        names = [f"bare:{number}" for number in range(TOGETHER)]
+        names, redis_ = [f"bare:{number}" for number in range(TOGETHER)], keel.redis
+        assert redis_ is not None
         many: dict[str, tuple[Call, int]] = {
             "keel": (lambda _: each(ours), 60),
             "redis-py, one MGET of 16": (lambda _: client.mget(names), 60),
+            "keel's own connection, one MGET of 16": (lambda _: redis_.read_many(names), 60),
+            "16 tasks, woken by a future each": (lambda _: each(woken), 60),
             "redis-py, 16 GETs": (lambda _: each(lambda number: client.get(f"bare:{number}")), 20),
             "cashews": (lambda _: each(theirs), 20),
         }

@@ -54,6 +54,26 @@ async def test_a_value_is_computed_once_and_then_answered_from_the_cache(cache: 
     assert (stats.misses, stats.loads, stats.hits) == (1, 1, 2)
 
 
+async def test_what_memory_does_not_keep_is_answered_anew_from_the_shared_tier_until_it_is_invalidated(
+    cache: HybridCache, source: Source
+) -> None:
+    heard: list[tuple[Event, str]] = []
+    cache.listen(lambda event, name: heard.append((event, name)))
+    terms: dict[str, Any] = {"l1_ttl": 0, "stale_ttl": TTL, "soft_timeout": 1}
+    shared = cache.stats().mode == "live"
+    for invalidate in (cache.invalidate_tags, cache.invalidate_prefix):
+        source.value = str(invalidate)
+        assert await asyncio.gather(*(ask(cache, source, **terms) for _ in range(3))) == [source.value] * 3
+        heard.clear()
+        assert [await ask(cache, source, **terms) for _ in range(3)] == [source.value] * 3
+        assert not shared or heard == [(Event.HIT, KEY)] * 3
+        await invalidate("user:1" if invalidate == cache.invalidate_tags else "portfolio", soft=True)
+    reads, source.value = source.reads, "last"
+    assert await ask(cache, source, **terms) == "last"
+    assert source.reads == reads + 1
+    assert not shared or cache.stats().total.shared_hits >= 6
+
+
 async def test_none_is_a_value(cache: HybridCache, source: Source) -> None:
     source.value = None
     assert [await ask(cache, source) for _ in range(2)] == [None, None]

@@ -10,9 +10,8 @@ from uuid import UUID
 
 from keel.cache.canonical import DIGEST_BYTES, canonical_all, canonical_receiver
 from keel.cache.codec import Codec, codec_for
-from keel.cache.contract import Load, NoPrincipal, Options, OtherPrincipal
-from keel.cache.flights import Ask
-from keel.cache.hybrid import HybridCache
+from keel.cache.contract import NoPrincipal, Options, OtherPrincipal
+from keel.cache.flights import Manner
 from keel.cache.signatures import (
     Arguments,
     Format,
@@ -75,7 +74,8 @@ class Call:
         self._user_at = self._place_of_user()
         self._bind = self.parameters.bind
         self._user_aware = terms.user_aware
-        self._remembered = lru_cache(maxsize=_REMEMBERED, typed=True)(lambda *arguments: self.naming(arguments))
+        self._is_untagged = not terms.tags and not terms.user_aware
+        self._remembered = lru_cache(maxsize=_REMEMBERED, typed=True)(self._written)
         self._warned = False
 
     def _written_prefix(self) -> str:
@@ -95,6 +95,11 @@ class Call:
         return codec_for(return_annotation(self.function))
 
     @cached_property
+    def manner(self) -> Manner:
+        """How results are kept."""
+        return Manner(self.options, self.codec, self._user_aware)
+
+    @cached_property
     def naming(self) -> Naming:
         """How calls are told apart."""
         key = self.terms.key
@@ -112,18 +117,21 @@ class Call:
         part of a key, or with which the function could not be called.
         """
         arguments = self._bind(args, kwargs)
-        if not self._user_aware:
-            return self.prefix + self._named(arguments)
-        user = self.user(arguments)
-        return None if user is None else f"{self.prefix}user_{user}:{self._named(arguments)}"
-
-    def _named(self, arguments: Arguments) -> str:
-        """`naming`, remembered for the arguments that most calls have: hashing takes longer than all the rest."""
+        user = None
+        if self._user_aware:
+            user = self.user(arguments)
+            if user is None:
+                return None
         for each in arguments:
             kind = type(each)
             if kind is not int and (kind not in _SCALARS or (kind is str and len(each) > _SHORT)):
-                return self.naming(arguments)
-        return self._remembered(*arguments)
+                return self._written(user, *arguments)
+        return self._remembered(user, *arguments)
+
+    def _written(self, user: str | None, *arguments: Any) -> str:  # noqa: ANN401 - the function's own
+        """The whole key; remembered for the arguments that most calls have, as hashing takes longer than all else."""
+        named = self.naming(arguments)
+        return f"{self.prefix}{named}" if user is None else f"{self.prefix}user_{user}:{named}"
 
     def certain_key(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
         """As `key`, but raises NoPrincipal where there would be none."""
@@ -148,30 +156,16 @@ class Call:
             self._warned = True
             _LOG.warning("%s is not cached, as nobody is known to ask: enter `with principal(user_id):`", self.name)
 
-    def ask(
-        self,
-        cache: HybridCache,
-        key: str,
-        load: Load,
-        arguments: Arguments,
-        codec: Codec,
-        more_tags: tuple[str, ...] = (),
-    ) -> Ask:
-        """What the cache is asked where memory alone cannot answer."""
+    def tags(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], more_tags: tuple[str, ...] = ()
+    ) -> tuple[str, ...]:
+        """The tags of a call's entry, and `more_tags`."""
+        if self._is_untagged:
+            return more_tags
+        arguments = self._bind(args, kwargs)
         tags = self._tags(arguments) + more_tags
-        user = self.user(arguments) if self.terms.user_aware else None
-        if user is not None:
-            tags = (f"{PRIVATE_TAG}{user}", *tags)
-        version = None if self.version is None else self.version()
-        return cache.ask(
-            key,
-            load,
-            self.options,
-            dict.fromkeys(tags),
-            version=version,
-            codec=codec,
-            private=self.terms.user_aware,
-        )
+        user = self.user(arguments) if self._user_aware else None
+        return tuple(dict.fromkeys(tags if user is None else (f"{PRIVATE_TAG}{user}", *tags)))
 
 
 class _Hashed:

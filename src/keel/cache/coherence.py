@@ -53,6 +53,17 @@ def soft_marks(cells: tuple[Cell, ...]) -> int:
     return total
 
 
+class Watched:
+    """The cells of an entry, and what they were when they were last looked at."""
+
+    __slots__ = ("cells", "seen", "stamp")
+
+    def __init__(self, cells: tuple[Cell, ...]) -> None:
+        self.cells = cells
+        self.stamp = -1
+        self.seen: Seen
+
+
 class Coherence:
     """All cells of one cache. `stamp` moves with any of them, so that most entries are checked by one comparison."""
 
@@ -64,7 +75,17 @@ class Coherence:
 
     def observe(self, names: Names) -> Seen:
         """The cells of an entry as they are now; to be taken before anything is read. The first one is the key's."""
-        return _seen(self._of(names))
+        return self.seen(self._of(names))
+
+    def watched(self, names: Names) -> Watched:
+        """What `seen` takes, to be kept by who looks at the entry again and again."""
+        return self._of(names)
+
+    def seen(self, watched: Watched) -> Seen:
+        """As `observe`."""
+        if watched.stamp != self.stamp:
+            watched.stamp, watched.seen = self.stamp, _seen(watched.cells)
+        return watched.seen
 
     def add(self, seen: Seen, tags: Iterable[str]) -> Seen:
         """`seen` with the cells of more tags, as they are now."""
@@ -86,13 +107,14 @@ class Coherence:
         """Nothing that was seen until now counts any more."""
         self.hear(Kind.ROOT, "")
 
-    def _all(self, names: Names) -> tuple[Cell, ...]:
-        return (
+    def _all(self, names: Names) -> Watched:
+        cells = (
             self._cell(Kind.KEY, names.key),
             self._root,
             *(self._cell(Kind.PREFIX, each) for each in names.prefixes),
             *(self._cell(Kind.TAG, each) for each in names.tags),
         )
+        return Watched(cells)
 
     def _cell(self, kind: Kind, name: str) -> Cell:
         at = (kind, safe(name))

@@ -4,11 +4,14 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from keel.errors import Unavailable
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 Seconds = float | timedelta
 """A duration: seconds, or a timedelta."""
@@ -121,13 +124,24 @@ class Names(NamedTuple):
     tags: tuple[str, ...]
 
 
+Versions = tuple[bytes | None, ...]
+"""Of the root, of an entry's prefixes and of its tags, in this order; None where there is none."""
+
+
+class Places(NamedTuple):
+    """Where an entry's value lies in the shared tier, and the versions of all that invalidates it."""
+
+    value: str
+    versions: tuple[str, ...]
+
+
 class Stamps(msgspec.Struct, frozen=True, gc=False):
     """The versions of everything that can invalidate an entry, as the server gave them: `root`, prefixes, tags.
 
     None where the server has none (never issued, evicted, flushed).
     """
 
-    versions: tuple[bytes | None, ...]
+    versions: Versions
 
     @property
     def complete(self) -> bool:
@@ -184,8 +198,17 @@ class Changed(NamedTuple):
 class SharedTier(Protocol):
     """What several processes share. All raise `RedisUnavailable` where it is away."""
 
-    async def look(self, names: Names) -> Look:
+    def look(self, names: Names) -> Awaitable[Look]:
         """The value and the versions, in one round trip."""
+
+    def places(self, names: Names) -> Places:
+        """Where `read` finds an entry."""
+
+    def read(self, places: Places, take: Callable[[S, bytes | None, Versions], T], who: S) -> Awaitable[T]:
+        """As `look`, but whatever `take` makes of the bytes that lie there, and of the versions, when they come."""
+
+    def judge(self, names: Names, found: bytes | None, versions: Versions) -> Look:
+        """The look that such bytes and versions make."""
 
     async def issue(self, names: Names, stamps: Stamps) -> Stamps:
         """`stamps` with a version for each that was missing."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from time import monotonic
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import parse_qsl
 
@@ -23,11 +24,10 @@ from keel.cache.calls import Call
 from keel.cache.canonical import canonical_all, digest
 from keel.cache.codec import Codec, codec_for
 from keel.cache.contract import Event, Loading
-from keel.cache.flights import Ask
+from keel.cache.flights import Ask, Manner
 from keel.cache.hybrid import HybridCache
 from keel.cache.memory import Entry
 from keel.cache.rendering import Inputs
-from keel.cache.signatures import Arguments
 from keel.cache.stored import Answer, Policy, StoredResponse, answer, stored
 from keel.current import current
 
@@ -72,6 +72,7 @@ class Endpoint:
         self.call = call
         self.terms = terms
         self.codec: Codec = codec_for(StoredResponse)
+        self.manner = Manner(call.options, self.codec, call.terms.user_aware)
         self._known: dict[int, Known] = {}
         self._response_name = call.parameters.find(Response)
 
@@ -94,7 +95,7 @@ class Endpoint:
             return known.hit(entry, scope, injected)
         if scope["method"] == "HEAD":  # what a function makes for it may have no body, and a GET must not get that
             return await call.function(*args, **kwargs)
-        return await _Miss(self, known, request, injected, args, kwargs).answer(cache, key, arguments)
+        return await _Miss(self, known, request, injected, args, kwargs).answer(cache, key)
 
     def known(self, scope: Scope) -> "Known":
         """What is known of the endpoint on the route by which it was reached."""
@@ -215,11 +216,12 @@ class _Miss:
         self._kwargs = kwargs
         self._background: BackgroundTask | None = None
 
-    async def answer(self, cache: HybridCache, key: str, arguments: Arguments) -> Any:  # noqa: ANN401 - see Endpoint
+    async def answer(self, cache: HybridCache, key: str) -> Any:  # noqa: ANN401 - see Endpoint
         """The stored answer, or one that is for this request alone."""
         call = self._endpoint.call
-        more_tags = _call_tag(call, self._args, self._kwargs)
-        ask = call.ask(cache, key, self._load, arguments, self._endpoint.codec, more_tags)
+        tags = call.tags(self._args, self._kwargs, _call_tag(call, self._args, self._kwargs))
+        version = None if call.version is None else call.version()
+        ask = Ask(cache.known(key, tags), self._endpoint.manner, self._load, version, monotonic())
         found = await self._resolved(cache, ask)
         if isinstance(found, StoredResponse):
             sent = answer(found, self._known.policy, self._request.scope, ask.outcome)

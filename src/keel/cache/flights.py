@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import msgspec
 
 from keel.cache.codec import Codec
-from keel.cache.coherence import Seen
+from keel.cache.coherence import Seen, Watched
 from keel.cache.contract import (
     Busy,
     Event,
@@ -25,10 +25,12 @@ from keel.cache.contract import (
     Names,
     NotModified,
     Options,
+    Places,
     SharedTier,
     Stamps,
 )
 from keel.cache.counting import Group
+from keel.cache.frame import Opened
 from keel.context import budget
 from keel.errors import Unavailable
 from keel.redis.contract import CommandRefused, RedisUnavailable
@@ -45,22 +47,59 @@ _LONGEST_PAUSE_S: Final = 0.05
 _LOG: Final = logging.getLogger(__name__)
 
 
+class Known(msgspec.Struct, gc=False, eq=False):
+    """What is worked out once for all who ask for an entry by its key and tags."""
+
+    names: Names
+    group: Group
+    watched: Watched
+    places: Places
+    """Where it lies in the shared tier."""
+    opened: Opened | None = None
+    """What was found there the last time."""
+
+
+class Manner(NamedTuple):
+    """How the values of a function are kept; `private` ones are somebody's own."""
+
+    options: Options
+    codec: Codec
+    private: bool = False
+
+
 class Ask(msgspec.Struct, gc=False):
     """What is asked for, by whom it may be used, and how it is computed."""
 
-    names: Names
+    known: Known
+    manner: Manner
     load: Load
-    options: Options
-    codec: Codec
-    group: Group
     version: int | None
-    private: bool
+    began: float
+    """When its reader began to look, by the monotonic clock."""
     outcome: Event = Event.MISS
     """How it was answered: HIT, STALE or MISS."""
     had_no_answer: bool = False
     """Whether its reader has waited for the shared tier in vain."""
-    began: float = 0.0
-    """When its reader began to look, by the monotonic clock; 0 where nobody else may have invalidated anything."""
+
+    @property
+    def names(self) -> Names:
+        """Of the entry."""
+        return self.known.names
+
+    @property
+    def group(self) -> Group:
+        """Its counters."""
+        return self.known.group
+
+    @property
+    def options(self) -> Options:
+        """How it is kept."""
+        return self.manner.options
+
+    @property
+    def codec(self) -> Codec:
+        """How it is written."""
+        return self.manner.codec
 
 
 class Copy(msgspec.Struct, gc=False):
@@ -112,6 +151,16 @@ class Examined(NamedTuple):
     seen: Seen
 
 
+class Unclear(NamedTuple):
+    """A look at the shared tier that is no plain hit, and the marks from before it; neither where nothing was said."""
+
+    look: Look | None
+    seen: Seen | None
+
+
+UNANSWERED: Final = Unclear(None, None)
+
+
 class Shelf(Protocol):
     """Where a flight takes from and puts to: the tiers."""
 
@@ -127,7 +176,7 @@ class Shelf(Protocol):
     def observe_more(self, seen: Seen, tags: tuple[str, ...]) -> Seen:
         """`seen` with the cells of more tags, as they are now."""
 
-    def keep(self, ask: Ask, copy: Copy, seen: Seen) -> None:
+    def keep(self, known: Known, manner: Manner, copy: Copy, seen: Seen) -> None:
         """Keep a copy in memory, if what was `seen` has not moved and memory is to be trusted."""
 
     async def store(self, ask: Ask, made: Made, lease: Leased | None) -> bool:
@@ -162,7 +211,7 @@ class Flight:
         Of an older one that is not known: what is heard of an invalidation may come later than the answers of those who
         wait for it, or not at all while a connection is cut.
         """
-        return self.began >= ask.began
+        return self.shelf.shared is None or self.began >= ask.began
 
     async def run(self) -> None:
         """Find or compute the value, keep it, and hand it, or the error, to all who wait."""
@@ -190,7 +239,7 @@ class Flight:
             self.future.exception()  # those who wait have it; where nobody does, it is no error of the loop's
 
     async def _find_or_load(self) -> Any:  # noqa: ANN401 - the caller's own value
-        if self.shelf.shared is not None and self.shelf.is_open:
+        if self.shelf.shared is not None:
             found = await self._claim(self.shelf.shared)
             if found is not None:
                 return found.value
@@ -201,6 +250,8 @@ class Flight:
     async def _claim(self, shared: SharedTier) -> Copy | None:
         """Take the lease, or what another process has computed meanwhile; neither where the tier is away or slow."""
         try:
+            if not self.shelf.is_open:
+                raise RedisUnavailable("the shared tier is closed")
             with budget(SECOND_WAIT_S if self.ask.had_no_answer else None):
                 return await self._take_turns(shared)
         except (RedisUnavailable, CommandRefused) as error:
@@ -237,7 +288,7 @@ class Flight:
         known = None if self.previous is None else self.previous.id
         if copy is None or copy.id == known or not copy.serves(self.ask.version) or not copy.is_fresh:
             return look, None
-        self.shelf.keep(self.ask, copy, seen)
+        self.shelf.keep(self.ask.known, self.ask.manner, copy, seen)
         return look, copy
 
     async def _renew(self, shared: SharedTier, lease: Leased) -> None:

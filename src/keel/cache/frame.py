@@ -8,7 +8,7 @@ import msgspec
 import zstandard
 
 from keel.cache.codec import Undecodable
-from keel.cache.contract import Stamps, Stored
+from keel.cache.contract import Stamps, Stored, Versions
 
 SOFT: Final = b"\x01"
 """The first byte of a value that was invalidated softly; `invalidate.lua` writes it over the one that was there."""
@@ -22,19 +22,32 @@ _LARGEST: Final = 256 << 20
 _PLAIN: Final = 1
 _ZSTD: Final = 2
 _FIXED: Final = struct.Struct(f">c{ID_BYTES}sBI")
+_MARK_BYTES: Final = ID_AT + ID_BYTES
 
 
-class _Head(msgspec.Struct, array_like=True, gc=False):
+class Head(msgspec.Struct, array_like=True, gc=False):
+    """What must be known of a value; see `Stored`."""
+
     fresh_until: float
     expires: float
-    stamps: tuple[bytes | None, ...]
+    stamps: Versions
     tags: tuple[str, ...]
     version: int | None
     cost_s: float
 
 
+class Opened(msgspec.Struct, frozen=True, gc=False):
+    """A frame without its value. `mark` are the flag and the id, by which a frame is known again."""
+
+    mark: bytes
+    head: Head
+    start: int
+    form: int
+    is_soft: bool
+
+
 _ENCODER: Final = msgspec.msgpack.Encoder()
-_DECODER: Final = msgspec.msgpack.Decoder(_Head)
+_DECODER: Final = msgspec.msgpack.Decoder(Head)
 
 
 def new_id() -> bytes:
@@ -50,7 +63,7 @@ def write(value: Stored) -> bytes:
         if len(shorter) < len(payload):
             payload, form = shorter, _ZSTD
     head = _ENCODER.encode(
-        _Head(value.fresh_until, value.expires, value.stamps.versions, value.tags, value.version, value.cost_s)
+        Head(value.fresh_until, value.expires, value.stamps.versions, value.tags, value.version, value.cost_s)
     )
     flag = SOFT if value.is_soft else FRESH
     return b"".join((_FIXED.pack(flag, value.id, form, len(head)), head, payload))
@@ -63,17 +76,45 @@ def identity(frame: bytes) -> bytes:
 
 def read(frame: bytes) -> Stored:
     """What `write` wrote; raises Undecodable for anything else."""
-    try:
-        flag, id_, form, length = _FIXED.unpack_from(frame)
-        start = _FIXED.size + length
-        head = _DECODER.decode(memoryview(frame)[_FIXED.size : start])
-        payload = _payload(form, frame[start:])
-    except (struct.error, msgspec.MsgspecError, UnicodeDecodeError, zstandard.ZstdError) as error:
-        raise Undecodable(f"no value of this cache: {error}") from None
-    stamps = Stamps(head.stamps)
+    known = opened(frame, None)
+    head = known.head
     return Stored(
-        id_, payload, head.fresh_until, head.expires, stamps, head.tags, head.version, head.cost_s, flag == SOFT
+        identity(frame),
+        payload(frame, known),
+        head.fresh_until,
+        head.expires,
+        Stamps(head.stamps),
+        head.tags,
+        head.version,
+        head.cost_s,
+        known.is_soft,
     )
+
+
+def opened(frame: bytes, before: Opened | None) -> Opened:
+    """What is known of a value; `before`, where that was the same one. Raises Undecodable for what `write` wrote not.
+
+    It is for who reads the same values again and again: half of the time that `read` takes goes into this.
+    """
+    mark = frame[:_MARK_BYTES]
+    if before is not None and before.mark == mark:
+        return before
+    try:
+        flag, _, form, length = _FIXED.unpack_from(frame)
+        start = _FIXED.size + length
+        return Opened(mark, _DECODER.decode(frame[_FIXED.size : start]), start, form, flag == SOFT)
+    except (struct.error, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Undecodable(f"no value of this cache: {error}") from None
+
+
+def payload(frame: bytes, known: Opened) -> bytes:
+    """The bytes of the value itself; raises Undecodable where they are damaged."""
+    if known.form == _PLAIN:
+        return frame[known.start :]
+    try:
+        return _payload(known.form, frame[known.start :])
+    except zstandard.ZstdError as error:
+        raise Undecodable(f"no value of this cache: {error}") from None
 
 
 def _payload(form: int, data: bytes) -> bytes:

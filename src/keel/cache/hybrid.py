@@ -15,17 +15,19 @@ from time import monotonic
 from typing import Any, Final
 
 from keel.cache import keys
-from keel.cache.codec import TAGGED, Codec
+from keel.cache.codec import TAGGED
 from keel.cache.coherence import Seen
-from keel.cache.contract import CacheStats, Event, Kind, Listener, Load, Look, Mark, Options, Seconds, seconds
+from keel.cache.contract import CacheStats, Event, Kind, Listener, Load, Look, Mark, Options, Places, Seconds, seconds
 from keel.cache.counting import Counters
-from keel.cache.flights import Ask, Copy, Flight
+from keel.cache.flights import UNANSWERED, Ask, Copy, Flight, Known, Manner, Unclear
 from keel.cache.memory import Entry
 from keel.cache.tiers import Tiers
 from keel.context import budget
 from keel.redis.contract import CommandRefused, RedisUnavailable
 from keel.tasks import Tasks
 
+AWAY: Final = (RedisUnavailable, CommandRefused)
+"""What the shared tier raises where it does not answer."""
 COOLING_S: Final = 1.0
 """How long a stale copy is served without trying again, after computing has failed."""
 _LOG: Final = logging.getLogger(__name__)
@@ -40,9 +42,12 @@ class HybridCache:
         self._counters = Counters()
         self._flights: dict[str, Flight] = {}
         self._cooling: dict[str, float] = {}
-        self._listeners: list[Listener] = []
+        self._listeners: list[Listener] = tiers.listeners
+        self.known: Final = lru_cache(maxsize=keys.RECENT)(self._know)
         self.peek: Callable[[str, int | None], Entry | None] = tiers.peek
         """The copy in memory that may be answered with right now, or None; see `Tiers.peek`."""
+        self.glance: Callable[[Known, Manner, int | None], Awaitable[Any] | None] = tiers.glance
+        """A look that most likely gives the value; see `Tiers.glance`. For who cannot afford what `resolve` costs."""
 
     # Reading
 
@@ -72,38 +77,43 @@ class HybridCache:
             if self._listeners:
                 self.tell(Event.HIT, key)
             return entry.value
-        options = _options(ttl, stale_ttl, l1_ttl, refresh_at, soft_timeout, negative_ttl, hard_timeout)
-        return await self.resolve(self.ask(key, load, options, tags, version=version))
+        manner = _manner(ttl, stale_ttl, l1_ttl, refresh_at, soft_timeout, negative_ttl, hard_timeout)
+        return await self.resolve(Ask(self.known(key, tuple(tags)), manner, load, version, monotonic()))
 
-    def ask(
-        self,
-        key: str,
-        load: Load,
-        options: Options,
-        tags: Iterable[str] = (),
-        *,
-        version: int | None = None,
-        codec: Codec = TAGGED,
-        private: bool = False,
-    ) -> Ask:
-        """What `resolve` takes."""
-        all_tags = tuple(tags)
-        return Ask(keys.names(key, all_tags), load, options, codec, self._counters.of(key), version, private)
+    def _know(self, key: str, tags: tuple[str, ...]) -> Known:
+        names, tiers = keys.names(key, tags), self._tiers
+        places = _NOWHERE if tiers.shared is None else tiers.shared.places(names)
+        return Known(names, self._counters.of(key), tiers.coherence.watched(names), places)
 
     async def resolve(self, ask: Ask) -> Any:  # noqa: ANN401 - the caller's own value
         """As `get_or_set`, where `peek` has found nothing."""
-        ask.began = 0.0 if self._tiers.standing is None else monotonic()
+        glance = self.glance(ask.known, ask.manner, ask.version)
+        if glance is None:
+            return await self.settle(ask)
+        try:
+            found = await glance
+        except AWAY:
+            found = UNANSWERED
+        if isinstance(found, Unclear):
+            return await self.settle(ask, found)
+        ask.outcome = Event.HIT
+        return found
+
+    async def settle(self, ask: Ask, glanced: Unclear | None = None) -> Any:  # noqa: ANN401 - the caller's own value
+        """What `resolve` gives after a glance that has not given the value, or without one."""
         copy, look, seen = self._tiers.in_memory(ask), None, None
         if copy is not None and copy.is_fresh:
             ask.group.memory_hits += 1
             return self._hit(ask, copy, None, None)
-        if self._tiers.is_open:
+        if glanced is UNANSWERED:
+            ask.had_no_answer = True
+        elif glanced is not None or self._tiers.is_open:
             try:
-                look, copy, seen = await self._tiers.examine(ask)
-            except (RedisUnavailable, CommandRefused):
+                look, copy, seen = await self._tiers.examine(ask, glanced)
+            except AWAY:
                 ask.had_no_answer = True
             if seen is not None and copy is not None and copy.is_fresh and copy.serves(ask.version):
-                self._tiers.keep(ask, copy, seen)
+                self._tiers.keep(ask.known, ask.manner, copy, seen)
                 ask.group.shared_hits += 1
                 return self._hit(ask, copy, look, seen)
         return await self._compute(ask, look, copy, seen)
@@ -134,14 +144,14 @@ class HybridCache:
         version: int | None = None,
     ) -> Any:  # noqa: ANN401 - the caller's own value
         """The value of `key`, or `default` where there is none that is fresh."""
-        ask = self.ask(key, _no_load, _ONLY_READ, tags, version=version)
+        ask = Ask(self.known(key, tuple(tags)), _ONLY_READ, _no_load, version, monotonic())
         copy = self._tiers.in_memory(ask)
         in_memory = copy is not None and copy.is_fresh
         if not in_memory and self._tiers.is_open:
-            with suppress(RedisUnavailable, CommandRefused):
+            with suppress(*AWAY):
                 _, copy, seen = await self._tiers.examine(ask)
                 if copy is not None:
-                    self._tiers.keep(ask, copy, seen)
+                    self._tiers.keep(ask.known, ask.manner, copy, seen)
         if copy is None or not copy.is_fresh or not copy.serves(version):
             ask.group.misses += 1
             return default
@@ -170,9 +180,8 @@ class HybridCache:
         same: prefer `get_or_set`, which knows. Whoever invalidates or sets the key meanwhile goes before. Where the
         shared tier is away, the key counts as invalidated there.
         """
-        ask = self.ask(
-            key, _no_load, Options(seconds(ttl), seconds(stale_ttl), _optional(l1_ttl)), tags, version=version
-        )
+        manner = _manner(ttl, stale_ttl, l1_ttl)
+        ask = Ask(self.known(key, tuple(tags)), manner, _no_load, version, monotonic())
         await self._whole(self._tiers.put(ask, value))
 
     async def invalidate(self, *keys_: str, soft: bool = False) -> bool:
@@ -256,10 +265,10 @@ class HybridCache:
             return entry.value
         look = copy = seen = None
         if self._tiers.is_open:
-            with suppress(RedisUnavailable, CommandRefused):
+            with suppress(*AWAY):
                 look, copy, seen = await self._tiers.examine(ask)
             if seen is not None and copy is not None and copy.is_fresh and copy.serves(ask.version):
-                self._tiers.keep(ask, copy, seen)
+                self._tiers.keep(ask.known, ask.manner, copy, seen)
                 return copy.value
         return await asyncio.shield(self._fly(ask, look, copy, seen).future)
 
@@ -320,20 +329,21 @@ async def _no_load() -> None:
     """Nothing is computed where a value is only read or set."""
 
 
-_ONLY_READ: Final = Options(ttl=1.0)
+_ONLY_READ: Final = Manner(Options(ttl=1.0), TAGGED)
+_NOWHERE: Final = Places("", ())
 
 
 @lru_cache(maxsize=1024)
-def _options(
+def _manner(
     ttl: Seconds,
     stale_ttl: Seconds,
     l1_ttl: Seconds | None,
-    refresh_at: float | None,
-    soft_timeout: Seconds | None,
-    negative_ttl: Seconds | None,
-    hard_timeout: Seconds | None,
-) -> Options:
-    return Options(
+    refresh_at: float | None = None,
+    soft_timeout: Seconds | None = None,
+    negative_ttl: Seconds | None = None,
+    hard_timeout: Seconds | None = None,
+) -> Manner:
+    options = Options(
         seconds(ttl),
         seconds(stale_ttl),
         _optional(l1_ttl),
@@ -342,6 +352,7 @@ def _options(
         _optional(negative_ttl),
         _optional(hard_timeout),
     )
+    return Manner(options, TAGGED)
 
 
 def _optional(duration: Seconds | None) -> float | None:

@@ -4,7 +4,7 @@ import hashlib
 from functools import lru_cache
 from typing import Final
 
-from keel.cache.contract import Kind, Mark, Names, PatternRefused
+from keel.cache.contract import Kind, Mark, Names, PatternRefused, Places
 
 SEPARATOR: Final = ":"
 MOST_PREFIXES: Final = 4
@@ -84,8 +84,8 @@ class ServerKeys:
         self.root = f"{namespace}:e:{{e}}"
         self.servers = f"{namespace}:s:{{e}}"
         self._namespace = namespace
-        self.read: Final = lru_cache(maxsize=RECENT)(self._read)
-        """What a read of an entry asks for: its value, and all versions."""
+        self.places: Final = lru_cache(maxsize=RECENT)(self._places)
+        """Where an entry's value lies, and all versions that it depends upon."""
 
     def value(self, key: str) -> str:
         """Where a value lies."""
@@ -113,8 +113,8 @@ class ServerKeys:
         """Where all versions lie that an entry depends upon, in the order of `Stamps.versions`."""
         return [self.root, *map(self.prefix, names.prefixes), *map(self.tag, names.tags)]
 
-    def _read(self, names: Names) -> list[str]:
-        return [self.value(names.key), *self.versions(names)]
+    def _places(self, names: Names) -> Places:
+        return Places(self.value(names.key), tuple(self.versions(names)))
 
     def notice(self, mark: Mark) -> str:
         """The key beneath the tracked prefix by which all processes hear of an invalidation."""

@@ -6,14 +6,14 @@ all that can invalidate it) is one MGET; the scripts run on a miss and on an inv
 
 import asyncio
 import secrets
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from typing import Final
 
 from msgspec import structs
 
 from keel.cache import frame
 from keel.cache.codec import Undecodable
-from keel.cache.contract import Busy, Changed, Kind, Leased, Look, Mark, Names, Stamps, Stored
+from keel.cache.contract import Busy, Changed, Kind, Leased, Look, Mark, Names, Places, Stamps, Stored, Versions
 from keel.cache.keys import ServerKeys
 from keel.cache.looks import Looks
 from keel.clock import wall_ns
@@ -45,12 +45,19 @@ class RedisTier:
     def __init__(self, redis: Redis, keys: ServerKeys) -> None:
         self._redis = redis
         self._keys = keys
-        self._looks = Looks(redis)
+        self.read: Final = Looks(redis).read
 
-    async def look(self, names: Names) -> Look:
+    def look(self, names: Names) -> Awaitable[Look]:
         """The value and the versions, in one round trip."""
-        found, *versions = await self._looks.read(self._keys.read(names))
-        stamps = Stamps(tuple(versions))
+        return self.read(self._keys.places(names), self.judge, names)
+
+    def places(self, names: Names) -> Places:
+        """Where `read` finds an entry."""
+        return self._keys.places(names)
+
+    def judge(self, names: Names, found: bytes | None, versions: Versions) -> Look:
+        """The look that such bytes and versions make."""
+        stamps = Stamps(versions)
         if found is None:
             return Look(None, stamps)
         try:

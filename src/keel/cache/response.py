@@ -3,14 +3,17 @@
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import update_wrapper, wraps
+from time import monotonic
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, Self, TypeVar, cast, overload
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from keel.cache.calls import Call, Terms, Version
-from keel.cache.contract import Options, Seconds, seconds
+from keel.cache.contract import Load, Options, Seconds, seconds
 from keel.cache.endpoints import Access, Endpoint, HttpTerms
+from keel.cache.flights import UNANSWERED, Ask, Unclear
+from keel.cache.hybrid import AWAY
 from keel.cache.signatures import Key, Tags
 from keel.current import current
 
@@ -133,23 +136,49 @@ def _optional(duration: Seconds | None) -> float | None:
     return None if duration is None else seconds(duration)
 
 
-def _caller(call: Call) -> Callable[[tuple[Any, ...], dict[str, Any]], Coroutine[Any, Any, Any]]:
-    """How a plain call is answered."""
+Routed = Callable[[tuple[Any, ...], dict[str, Any]], Awaitable[Any] | None]
+"""Takes what was injected out of the arguments; the answer to the request, where the call is one of its route's."""
+
+
+def _caller(
+    call: Call, routed: Routed | None = None, *, always: bool = False
+) -> Callable[..., Coroutine[Any, Any, Any]]:
+    """How calls are answered: by one coroutine, as a hit takes no longer than a few of them.
+
+    `routed` is asked about calls with keywords, or `always`.
+    """
     function, key_of, version = call.function, call.key, call.version
 
-    async def answered(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401 - the function's own
+    async def cached(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the function's own
+        if routed is not None and (kwargs or always) and (answer := routed(args, kwargs)) is not None:
+            return await answer
         key = key_of(args, kwargs)
         if key is None:
             return await function(*args, **kwargs)
         cache = current().cache
-        entry = cache.peek(key, None if version is None else version())
+        wanted = None if version is None else version()
+        entry = cache.peek(key, wanted)
         if entry is not None:
             entry.group.memory_hits += 1
             return entry.value
-        arguments = call.parameters.bind(args, kwargs)
-        return await cache.resolve(call.ask(cache, key, lambda: function(*args, **kwargs), arguments, call.codec))
+        known, found = cache.known(key, call.tags(args, kwargs)), None
+        began = monotonic()
+        glance = cache.glance(known, call.manner, wanted)
+        if glance is not None:
+            try:
+                found = await glance
+            except AWAY:
+                found = UNANSWERED
+            if type(found) is not Unclear:
+                return found
+        ask = Ask(known, call.manner, _later(function, args, kwargs), wanted, began)
+        return await cache.settle(ask, found)
 
-    return answered
+    return cached
+
+
+def _later(function: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Load:
+    return lambda: function(*args, **kwargs)
 
 
 async def _invalidate(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
@@ -163,12 +192,11 @@ async def _invalidate(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any])
 
 def _function(call: Call, http: HttpTerms) -> Callable[..., Any]:
     """The decorated function: one that FastAPI, Starlette and everybody else takes for what it is."""
-    answered, endpoint = _caller(call), Endpoint(call, http)
+    endpoint = Endpoint(call, http)
     name = call.parameters.find(Request) or REQUEST
     at = call.parameters.names.index(name) if name in call.parameters.names else None
 
-    @wraps(call.function)
-    async def cached(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the function's own
+    def routed(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Awaitable[Any] | None:
         request = injected = None
         if at is not None:
             request = args[at] if len(args) > at else kwargs.get(name)
@@ -177,9 +205,10 @@ def _function(call: Call, http: HttpTerms) -> Callable[..., Any]:
         if kwargs:
             injected = kwargs.pop(RESPONSE, None)
         if request is not None and _is_for(request, cached):
-            return await endpoint(request, injected, args, kwargs)
-        return await answered(args, kwargs)
+            return endpoint(request, injected, args, kwargs)
+        return None
 
+    cached = wraps(call.function)(_caller(call, routed, always=at is not None))
     cached.__signature__ = _with_injected(call)  # type: ignore[attr-defined] # inspect looks for it
     return _named(cached, call)
 
@@ -231,7 +260,7 @@ class _Method:
         update_wrapper(self, call.function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:  # noqa: ANN401 - the method's own
-        return self.answered(args, kwargs)
+        return self.answered(*args, **kwargs)
 
     def key(self, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - the method's own
         return self.call.certain_key(args, kwargs)
@@ -253,7 +282,7 @@ class _Bound:
         self.__self__ = instance
 
     def __call__(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:  # noqa: ANN401 - the method's own
-        return self._method.answered((self.__self__, *args), kwargs)
+        return self._method.answered(self.__self__, *args, **kwargs)
 
     def key(self, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - the method's own
         return self._method.call.certain_key((self.__self__, *args), kwargs)

@@ -210,7 +210,8 @@ class TagsOf:
         """The tags; what a function gives is taken as it is."""
         if self._call is not None:
             return tuple(called(self._call, self._parameters, arguments))
-        return tuple([each.write(arguments) for each in self._formats])
+        formats = self._formats
+        return tuple([each.write(arguments) for each in formats]) if formats else ()
 
 
 def called(function: Callable[..., Any], parameters: Parameters, arguments: Arguments) -> Any:  # noqa: ANN401 - its own

@@ -3,17 +3,29 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from math import log
 from time import monotonic
 from typing import Any, Final
 
 from msgspec import structs
 
+from keel.cache import frame
 from keel.cache.codec import Undecodable, Unencodable
 from keel.cache.coherence import Coherence, Seen, marks, soft_marks
-from keel.cache.contract import Kind, Leased, Mark, Options, SharedTier, Stamps, Stored
-from keel.cache.flights import Ask, Copy, Examined, Made
+from keel.cache.contract import (
+    Event,
+    Kind,
+    Leased,
+    Listener,
+    Mark,
+    Options,
+    SharedTier,
+    Stamps,
+    Stored,
+    Versions,
+)
+from keel.cache.flights import UNANSWERED, Ask, Copy, Examined, Known, Made, Manner, Unclear
 from keel.cache.frame import new_id
 from keel.cache.keys import safe
 from keel.cache.memory import Entry, MemoryTier
@@ -28,9 +40,13 @@ OUTAGE_AGE_S: Final = 10.0
 """How long memory goes on when the shared tier is away."""
 JITTER: Final = 0.1
 """The share by which a ttl is cut at random, so that what was computed together does not expire together."""
+MOST_EARLY: Final = 37
+"""XFetch draws no moment that is ahead by more than so many times the cost: -log of the least that `random` gives."""
 PRIVATE_TAG: Final = "user:"
 """Entries with a tag that begins so are somebody's own."""
 _ALWAYS_CHECKED: Final = -1
+_Glancing = tuple[Known, Manner, int | None, Seen]
+"""What is asked for, how it is kept, which version of the data is wanted, and the marks from before."""
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -50,6 +66,8 @@ class Tiers:
         self.coherence = coherence
         self.shared = shared
         self.standing = standing
+        self.listeners: list[Listener] = []
+        """Are told of every hit by whoever finds it."""
         self._alone = alone
         self._find: Callable[[str], Entry | None] = memory.find
 
@@ -79,8 +97,7 @@ class Tiers:
     def in_memory(self, ask: Ask) -> Copy | None:
         """The copy in memory if it counts, be it fresh or stale."""
         entry = self._find(ask.names.key)
-        now = monotonic()
-        if entry is None or now >= min(entry.hard_until, entry.expires) or not self._counts(entry, ask.version):
+        if entry is None or monotonic() >= min(entry.hard_until, entry.expires) or not self._counts(entry, ask.version):
             return None
         is_soft = soft_marks(entry.cells) != entry.soft
         if is_soft and entry.expires <= entry.fresh_until:
@@ -111,16 +128,57 @@ class Tiers:
             return False
         return entry.stamp >= standing.gap_stamp or monotonic() < standing.gap_since + OUTAGE_AGE_S
 
-    async def examine(self, ask: Ask) -> Examined:
-        """Look into the shared tier; raises RedisUnavailable. A value with more tags takes a second look."""
-        seen = self.coherence.observe(ask.names)
-        look = await self._the_shared.look(ask.names)
+    async def examine(self, ask: Ask, glanced: Unclear | None = None) -> Examined:
+        """Look into the shared tier, unless that was done; raises RedisUnavailable.
+
+        A value with more tags takes a second look.
+        """
+        look, seen = glanced or UNANSWERED
+        if look is None or seen is None:
+            seen = self.coherence.observe(ask.names)
+            look = await self._the_shared.look(ask.names)
         if look.tags is None:
             return Examined(look, _copy_of(ask, look.found), seen)
         names = ask.names._replace(tags=look.tags)
         seen = self.coherence.observe(names)
         wider = await self._the_shared.look(names)
         return Examined(structs.replace(look, seen=wider.seen), _copy_of(ask, wider.found), seen)
+
+    def glance(self, known: Known, manner: Manner, version: int | None = None) -> Awaitable[Any] | None:
+        """A look into the shared tier, where that is open and memory has nothing that might be of use.
+
+        It gives the value itself, kept in memory and counted, where that is as good as any; else an `Unclear`; it
+        raises RedisUnavailable. Most reads of the tier come to this, so they are judged where the reply is read.
+        """
+        standing, shared = self.standing, self.shared
+        if standing is None or not standing.is_open or shared is None or self._find(known.names.key) is not None:
+            return None
+        watched, coherence = known.watched, self.coherence
+        seen = watched.seen if watched.stamp == coherence.stamp else coherence.seen(watched)
+        return shared.read(known.places, self._glanced, (known, manner, version, seen))
+
+    def _glanced(self, who: _Glancing, found: bytes | None, versions: Versions) -> Any:  # noqa: ANN401 - the caller's own value
+        known, manner, version, seen = who
+        if found is not None:
+            try:
+                opened = known.opened = frame.opened(found, known.opened)
+                head = opened.head
+                if (
+                    head.stamps == versions
+                    and head.tags == known.names.tags
+                    and not opened.is_soft
+                    and _is_good(head, manner.options, version)
+                ):
+                    value = manner.codec.decode(frame.payload(found, opened))
+                    if manner.options.l1_ttl != 0:
+                        self.keep(known, manner, _found_copy(manner.options, value, frame.read(found)), seen)
+                    known.group.shared_hits += 1
+                    for listener in self.listeners:
+                        listener(Event.HIT, known.names.key)
+                    return value
+            except Undecodable:
+                pass
+        return Unclear(self._the_shared.judge(known.names, found, versions), seen)
 
     @property
     def _the_shared(self) -> SharedTier:
@@ -134,15 +192,15 @@ class Tiers:
 
     # Keeping
 
-    def keep(self, ask: Ask, copy: Copy, seen: Seen, since: float | None = None) -> None:
+    def keep(self, known: Known, manner: Manner, copy: Copy, seen: Seen, since: float | None = None) -> None:
         """Keep a copy in memory, if what was `seen` has not moved and memory is to be trusted.
 
         `since` is when it was begun to be made, if that is not just now; by the monotonic clock.
         """
-        age = L1_TTL_S if ask.options.l1_ttl is None else ask.options.l1_ttl
+        age = L1_TTL_S if manner.options.l1_ttl is None else manner.options.l1_ttl
         if not age or not seen.unmoved:
             return
-        now, private = monotonic(), ask.private or any(each.startswith(PRIVATE_TAG) for each in copy.tags)
+        now, private = monotonic(), manner.private or any(each.startswith(PRIVATE_TAG) for each in copy.tags)
         standing, stamp = self.standing, self.coherence.stamp
         if standing is None:
             age = copy.expires
@@ -152,7 +210,7 @@ class Tiers:
             # What was made began to go out of date when it was begun, or when nothing could be heard any more.
             age = min(age, max(now if since is None else since, standing.gap_since) + OUTAGE_AGE_S - now)
             stamp = _ALWAYS_CHECKED if private and not self._alone else stamp
-        self.memory.put(ask.names.key, _entry(ask, copy, seen, now + age, stamp, private=private), copy.length)
+        self.memory.put(known.names.key, _entry(known, copy, seen, now + age, stamp, private=private), copy.length)
 
     async def store(self, ask: Ask, made: Made, lease: Leased | None) -> bool:
         """Keep what was computed, where that is still right; whether it was stored with the lease."""
@@ -169,7 +227,7 @@ class Tiers:
                 ask.group.errors += 1
                 is_unshared = True
         if filled or is_unshared or not self.is_open:
-            self.keep(ask, copy, made.seen, made.began)
+            self.keep(ask.known, ask.manner, copy, made.seen, made.began)
         return filled
 
     async def put(self, ask: Ask, value: Any) -> bool:  # noqa: ANN401 - the caller's own value
@@ -178,7 +236,7 @@ class Tiers:
         mark = Mark(Kind.KEY, ask.names.key)
         if self.standing is None:
             self.invalidate_here([mark])
-            self.keep(ask, copy, self.coherence.observe(ask.names))
+            self.keep(ask.known, ask.manner, copy, self.coherence.observe(ask.names))
             return True
         if self.is_open:
             try:
@@ -193,7 +251,7 @@ class Tiers:
                 return True
         else:
             self.standing.postpone([mark])
-        self.keep(ask, copy, self.coherence.observe(ask.names))
+        self.keep(ask.known, ask.manner, copy, self.coherence.observe(ask.names))
         return False
 
     async def _put_shared(self, ask: Ask, copy: Copy) -> None:
@@ -231,10 +289,10 @@ class Tiers:
             entry.fresh_until = entry.refresh_from = 0.0
 
 
-def _entry(ask: Ask, copy: Copy, seen: Seen, hard_until: float, stamp: int, *, private: bool) -> Entry:
+def _entry(known: Known, copy: Copy, seen: Seen, hard_until: float, stamp: int, *, private: bool) -> Entry:
     # The key's own cell is needed only where the server knows the key by another name; else the entry is dropped by it.
     own = seen.cells[0]
-    key = ask.names.key
+    key = known.names.key
     cells, total, soft = seen
     if safe(key) == key:
         cells, total, soft = cells[1:], total - own.mark, soft - own.soft
@@ -249,7 +307,7 @@ def _entry(ask: Ask, copy: Copy, seen: Seen, hard_until: float, stamp: int, *, p
         total=total,
         soft=soft,
         stamp=stamp,
-        group=ask.group,
+        group=known.group,
         private=private,
         cost_s=copy.cost_s,
         id=copy.id,
@@ -285,9 +343,13 @@ def _copy_of(ask: Ask, stored: Stored | None) -> Copy | None:
         value = ask.codec.decode(stored.payload)
     except Undecodable:
         return None
+    return _found_copy(ask.options, value, stored)
+
+
+def _found_copy(options: Options, value: Any, stored: Stored) -> Copy:  # noqa: ANN401 - the caller's own value
     ahead = monotonic() - wall_ns() / 1e9
     fresh_until = 0.0 if stored.is_soft else stored.fresh_until + ahead
-    early = _early(ask.options, ask.options.ttl, fresh_until, stored.cost_s)
+    early = _early(options, options.ttl, fresh_until, stored.cost_s)
     return Copy(
         value,
         fresh_until,
@@ -299,6 +361,16 @@ def _copy_of(ask: Ask, stored: Stored | None) -> Copy | None:
         stored.id,
         len(stored.payload),
     )
+
+
+def _is_good(head: frame.Head, options: Options, version: int | None) -> bool:
+    """Whether a value that counts is fresh and new enough, and sure not to be due to be computed ahead of its time."""
+    left = head.fresh_until - wall_ns() / 1e9
+    if version is not None and (head.version is None or head.version < version):
+        return False
+    if options.refresh_at is not None:
+        return left > options.ttl * (1 - options.refresh_at)
+    return left > MOST_EARLY * head.cost_s
 
 
 def _stored(ask: Ask, copy: Copy, stamps: Stamps) -> Stored:

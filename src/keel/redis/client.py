@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from keel.context import current_budget
 from keel.redis.audience import Audience, told
-from keel.redis.contract import Argument, RedisUnavailable, Reply, Script, Tracker, Watcher
+from keel.redis.contract import Argument, RedisUnavailable, Reply, Script, Tracker, Waiter, Watcher
 from keel.redis.link import packed
 from keel.redis.node import FULL_WAIT_S
 from keel.redis.observer import State
@@ -73,6 +73,11 @@ class Client:
         if not self.is_cluster:
             return self._call(("MGET", *keys), keys[0], timeout_s)
         return self._read_slots(keys, timeout_s)
+
+    def read_at_once(self, keys: Sequence[str | bytes], waiter: Waiter) -> None:
+        """Hand the values of `keys` to `waiter`; there must be keys, and no cluster."""
+        self._send(waiter, packed("MGET", *keys), keys[0], CALL_S)
+        self.router.flush(keys[0])
 
     def watch(self, watcher: Watcher) -> Callable[[], None]:
         """Tell `watcher` when Redis comes and goes."""
@@ -158,14 +163,24 @@ class Client:
                 return future
             budget.begin()
             future.add_done_callback(budget.end)
-        call = Call(future, written, time.monotonic() + allowed_s)
+        self._send(future, written, key, allowed_s, instead)
+        return future
+
+    def _send(
+        self,
+        waiter: Waiter,
+        written: bytes,
+        key: Argument | None,
+        allowed_s: float,
+        instead: tuple[Argument, ...] | None = None,
+    ) -> None:
+        call = Call(waiter, written, time.monotonic() + allowed_s)
         call.patient = allowed_s >= FULL_WAIT_S
         call.router = self.router
         call.key = key
         call.hops = 0
         call.instead = instead
         self.router.send(call)
-        return future
 
     async def _read_slots(self, keys: Sequence[str | bytes], timeout_s: float | None) -> list[bytes | None]:
         places: defaultdict[int, list[int]] = defaultdict(list)

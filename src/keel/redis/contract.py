@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Literal, Protocol, Self, TypeAlias
+from typing import Any, Literal, Protocol, Self, TypeAlias
 
 from keel.errors import Unavailable
 
@@ -85,6 +85,22 @@ class Tracker(Protocol):
         """Every master is tracked: what is read from now on is told of when it changes."""
 
 
+class Waiter(Protocol):
+    """Whoever waits for a reply: a future, or whoever has reasons to be none.
+
+    Told as soon as the reply is read, before anything else the loop does; it must not raise.
+    """
+
+    def done(self) -> bool:
+        """Whether it has been told, or waits no more."""
+
+    def set_result(self, result: Any, /) -> None:  # noqa: ANN401 - a reply is anything
+        """Here is the reply."""
+
+    def set_exception(self, exception: Exception, /) -> None:
+        """There is none."""
+
+
 class Redis(Protocol):
     """A server, or several, behind one URL.
 
@@ -132,6 +148,12 @@ class Redis(Protocol):
         self, keys: Sequence[str | bytes], *, timeout_s: float | None = None
     ) -> Awaitable[list[bytes | None]]:
         """The values of `keys`, in their order, None where absent: one MGET, or one per slot, travelling together."""
+
+    def read_at_once(self, keys: Sequence[str | bytes], waiter: Waiter) -> None:
+        """`read_many` for who has gathered what many ask for, where all keys may be asked for in one MGET.
+
+        It is sent now, with whatever else this tick has asked for, and is nobody's in particular: no budget counts.
+        """
 
     def watch(self, watcher: Watcher) -> Callable[[], None]:
         """Tell `watcher` when Redis comes and goes, and at once where it is there already; returns how to stop."""

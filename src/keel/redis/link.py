@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from hiredis import HiredisError, PushNotification, Reader, ReplyError, pack_command
 
-from keel.redis.contract import Argument, CommandRefused, RedisUnavailable
+from keel.redis.contract import Argument, CommandRefused, RedisUnavailable, Waiter
 
 BEAT_S: Final = 0.5
 """How often a PING goes out."""
@@ -32,7 +32,7 @@ def packed(*command: Argument) -> bytes:
 
 
 class Request:
-    """One command on its way, and the future of whoever asked.
+    """One command on its way, and whoever asked, mostly a future.
 
     `deadline` is by the monotonic clock; `patient` says whether it leaves time enough to blame the server when it has
     passed. `confirmation` is the kind and channel of the push that answers a SUBSCRIBE, which has no other reply.
@@ -40,7 +40,7 @@ class Request:
 
     __slots__ = ("confirmation", "deadline", "future", "packed", "patient")
 
-    def __init__(self, future: "asyncio.Future[Any]", packed: bytes, deadline: float) -> None:
+    def __init__(self, future: Waiter, packed: bytes, deadline: float) -> None:
         self.future = future
         self.packed = packed
         self.deadline = deadline
@@ -164,25 +164,26 @@ class Link(asyncio.Protocol):
         """It reads again."""
         self._choked = False
 
-    def _ask(self, request: Request) -> "asyncio.Future[Any]":
+    def _ask(self, request: "_Own") -> "asyncio.Future[Any]":
         if self.is_cut:
             request.fail(self.cut_because)
         else:
             self._put(request)
         return request.future
 
-    def _put(self, request: Request) -> None:
-        if not self._out:
-            self._loop.call_soon(self._flush)
-        self._out.append(request.packed)
-        self._unsent += len(request.packed)
-        self.waiting.append(request)
-
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what is to be sent, which is done at the end of the tick unless it is done earlier."""
         if self._out:
             self._transport.write(b"".join(self._out))
             self._out.clear()
         self._unsent = 0
+
+    def _put(self, request: Request) -> None:
+        if not self._out:
+            self._loop.call_soon(self.flush)
+        self._out.append(request.packed)
+        self._unsent += len(request.packed)
+        self.waiting.append(request)
 
     def _push(self, push: list[Any]) -> None:
         head = self.waiting[0] if self.waiting else None
@@ -236,6 +237,7 @@ class _Own(Request):
     """A request of the connection's own, to which an error is an answer like any other."""
 
     __slots__ = ()
+    future: "asyncio.Future[Any]"
 
     def refuse(self, error: ReplyError) -> None:
         if not self.future.done():

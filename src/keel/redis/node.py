@@ -94,6 +94,11 @@ class Node:
         if requests[-1].deadline < self._alarm_at:
             self._set_alarm(requests[-1].deadline)
 
+    def flush(self) -> None:
+        """Write what was sent in this tick."""
+        if self._link is not None:
+            self._link.flush()
+
     def trip(self, reason: str) -> None:
         """Open the breaker: drop both connections and begin again."""
         self._fall(reason)

@@ -118,6 +118,12 @@ class Router:
         call.node = node
         node.send(call)
 
+    def flush(self, key: Argument) -> None:
+        """Write what was sent to the key's master in this tick."""
+        node = self.node_for(key)
+        if node is not None:
+            node.flush()
+
     def wish(self, prefixes: frozenset[str], channels: Iterable[bytes]) -> None:
         """Have every master send the changes under `prefixes`, and each the messages of its `channels`."""
         places = {node: set[bytes]() for node in self.masters}

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from keel.cache import frame
 from keel.cache.codec import Undecodable
@@ -33,6 +34,19 @@ def test_what_is_written_is_read(value: Stored) -> None:
 def test_the_server_marks_a_value_as_softly_invalidated_by_its_first_byte(value: Stored) -> None:
     softened = frame.SOFT + frame.write(value)[1:]
     assert frame.read(softened).is_soft
+
+
+@given(values, values)
+def test_a_frame_is_known_again_by_its_mark(value: Stored, other: Stored) -> None:
+    written = frame.write(value)
+    opened = frame.opened(written, None)
+    assert frame.opened(written, opened) is opened
+    assert frame.payload(written, opened) == value.payload
+    softened = frame.opened(frame.SOFT + written[1:], opened)
+    assert softened.is_soft
+    assert softened.head == opened.head
+    different = frame.opened(frame.write(structs.replace(other, id=bytes(255 - each for each in value.id))), opened)
+    assert different.head.stamps == other.stamps.versions
 
 
 @given(values)
