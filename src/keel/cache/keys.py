@@ -1,18 +1,16 @@
 """The names of entries: which prefixes cover a key, and what keys, tags and prefixes are called on the server."""
 
-import hashlib
 from functools import lru_cache
 from typing import Final
 
 from keel.cache.contract import Kind, Mark, Names, PatternRefused, Places
+from keel.redis.tags import safe as safe_within_braces
 
 SEPARATOR: Final = ":"
 MOST_PREFIXES: Final = 4
 """Prefixes of a key that can be invalidated: those that end at its first four separators."""
 RECENT: Final = 4096
 """Names that are kept worked out."""
-_LONGEST: Final = 200
-_UNSAFE: Final = frozenset("{}#")
 _KINDS: Final = {kind.value: kind for kind in Kind}
 
 
@@ -64,16 +62,8 @@ def pattern(text: str) -> str:
     return prefix(stem)
 
 
-@lru_cache(maxsize=RECENT)
-def safe(name: str) -> str:
-    """A name as it may stand between braces in a server's key: the name itself unless it is long or has braces.
-
-    One with a `#` is shortened as well, so that no name is what another one is shortened to.
-    """
-    if len(name) <= _LONGEST and _UNSAFE.isdisjoint(name):
-        return name
-    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-    return f"{group(name)[:40].translate({123: None, 125: None})}#{digest}"
+safe: Final = lru_cache(maxsize=RECENT)(safe_within_braces)
+"""A name as it may stand between braces in a server's key."""
 
 
 class ServerKeys:

@@ -35,11 +35,6 @@ def size_of(value: object) -> int:
     return _allocated(sys.getsizeof(value)) if type(value) in PLAIN else _Measure().measure([value])
 
 
-def size_of_all(values: list[object]) -> int:
-    """As `size_of`, of several values that go together, without the list."""
-    return _Measure().measure(values)
-
-
 def _allocated(size: int) -> int:
     """What the allocator sets aside: pymalloc gives multiples of 16, malloc adds a word to its own."""
     return (size + 15) & ~15 if size <= 512 else (size + 23) & ~15  # noqa: PLR2004 - pymalloc's largest block
