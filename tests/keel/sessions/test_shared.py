@@ -1,6 +1,8 @@
 """Copies of sessions on a server that is lost, silent, emptied or full, before a database that decides."""
 
 import asyncio
+import statistics
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -145,6 +147,19 @@ async def test_listing_is_no_use(here: House, there: House, user: UUID, clock: H
     for _ in range(4):
         clock.forward(MINUTE)
         assert await there.sessions.get_user_sessions(user) == [session]
+
+
+async def test_an_end_is_known_to_another_process_within_50_ms(here: House, there: House, user: UUID) -> None:
+    lags_s = []
+    for _ in range(9):
+        token = await here.sessions.create_session(user, {})
+        await known_there(there, token)
+        session = await here.sessions.get(token)
+        await here.sessions.revoke(user, session.id)
+        ended = time.monotonic()
+        await refused(there, token)
+        lags_s.append(time.monotonic() - ended)
+    assert statistics.median(lags_s) < 0.05  # a single one may be the machine's
 
 
 # Ends and copies that are on their way
@@ -350,10 +365,12 @@ async def test_what_ended_by_one_who_was_cut_off_and_died_is_heard_from_the_outb
     await cut_off.close()
     await here.sessions.get(token)
     assert here.replay is not None
+    began = time.monotonic()
     async with Tasks() as tasks:
         tasks.start("following", here.replay.run())
         await refused(here, token)
         await refused(there, token)
+        assert time.monotonic() - began < 2
         await until(is_settled(here))
 
 
