@@ -118,6 +118,9 @@ class OutboxReplay:
         self._looked_at = self._clock.now()
         async with self._database.read() as connection:
             self._position = await outbox.position(connection)
+            found = await outbox.undone(connection)
+        if not found:
+            return
         if self._sharing is None:
             await self._replay_all(None)
             return

@@ -8,9 +8,9 @@ import pytest
 from keel.ids import uuid7
 from keel.tasks import Tasks
 from tests.tradesense.db.copies import Instance, Start, tag, until
-from tradesense.db import outbox
+from tradesense.db import outbox, replay
 from tradesense.db.invalidation import account_tag
-from tradesense.db.replay import DEAD, UNCERTAIN
+from tradesense.db.replay import DEAD, REPLAY, UNCERTAIN
 from tradesense.http.versions import raise_data_version
 
 SECOND = timedelta(seconds=1)
@@ -229,3 +229,22 @@ async def test_what_another_has_replayed_before_the_lock_was_ours_is_not_replaye
     assert await one.look() == [lost]
     await other.replay._replay(seen, other.database.write)
     assert other.copies.told == []
+
+
+async def test_a_start_waits_for_nobody_where_nothing_is_undone(start: Start) -> None:
+    running = await start(is_shared=True)
+    async with running.fences.alone(REPLAY):
+        assert (await start(is_shared=True)).copies.told == []
+
+
+async def test_a_start_leaves_what_is_undone_to_whoever_is_at_it_for_too_long(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay, "TTL", SECOND / 20)
+    running = await start(is_shared=True)
+    lost = await _leave_undone(running)
+    async with running.fences.alone(REPLAY):
+        started = await start(is_shared=True)
+        assert started.copies.told == []
+    assert await started.look() == []
+    assert await started.look(SECOND) == [lost]
