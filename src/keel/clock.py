@@ -2,7 +2,7 @@
 
 import time
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class Clock(Protocol):
@@ -27,6 +27,5 @@ class SystemClock:
         return time.monotonic()
 
 
-def wall_ns() -> int:
-    """Nanoseconds since 1970, UTC."""
-    return time.time_ns()
+wall_ns: Final = time.time_ns
+"""Nanoseconds since 1970, UTC."""

@@ -7,16 +7,14 @@ writes lines of their own into a log.
 
 import re
 from collections.abc import Callable
-from random import getrandbits
 from time import perf_counter_ns
 from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from keel.asgi.running import STATE
-from keel.clock import wall_ns
 from keel.context import Segment, current_segment, doing
-from keel.traces.propagation import parse, well_formed_state
+from keel.traces.propagation import new_trace_id, parse, well_formed_state
 from keel.traces.recorder import Traces
 
 Template = Callable[[Scope], str | None]
@@ -33,10 +31,12 @@ _PARENT, _STATE, _ID, _CORRELATION, _AGENT = (
     b"user-agent",
 )
 _HEADERS: Final = frozenset({_PARENT, _STATE, _ID, _CORRELATION, _AGENT})
+_CACHE: Final = b"x-cache"
+_IDS: Final = frozenset({_ID, _CORRELATION})
+_TOLD: Final = frozenset({_ID, _CORRELATION, _CACHE})
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"})
 _LONGEST: Final = 1024
-"""Of a path or a user agent, what is kept."""
-_TOO_MANY: Final = 429
+"""Of a path, what is kept."""
 _SWITCHING: Final = 101
 _REFUSED: Final = 403
 _CLOSED: Final = 1000
@@ -82,8 +82,6 @@ class Observing:
             raise
         finally:
             doing.reset(before)
-            segment.name = segment.method if segment.route is None else f"{segment.method} {segment.route}"
-            segment.rate_limited = segment.status == _TOO_MANY
             traces.end(segment)
 
 
@@ -100,38 +98,37 @@ def _of_keel(scope: Scope) -> Traces:
 
 def _begun(traces: Traces, scope: Scope) -> Segment:
     given: dict[bytes, bytes] = {}
-    for name, value in scope["headers"]:
-        if name in _HEADERS:
+    for pair in scope["headers"]:
+        if pair[0] in _HEADERS:
+            name, value = pair
             given[name] = b"" if name == _PARENT and name in given else value  # two of them say nothing
     parent = parse(given[_PARENT].decode("latin-1")) if _PARENT in given else None
     segment = traces.begin(scope["type"], "", parent)
     method = scope.get("method", "GET")
     segment.method = method if method in _METHODS else "_OTHER"
     segment.path = scope["path"][:_LONGEST]
-    request_id, correlation_id = given.get(_ID, b""), given.get(_CORRELATION, b"")
-    segment.request_id = request_id.decode() if _WELL_FORMED(request_id) else _new_id()
-    segment.correlation_id = correlation_id.decode() if _WELL_FORMED(correlation_id) else segment.request_id
-    if _AGENT in given:
-        segment.user_agent = given[_AGENT][:_LONGEST].decode("latin-1")
-    if parent is not None and _STATE in given:
-        segment.tracestate = well_formed_state(given[_STATE].decode("latin-1"))
     client = scope.get("client")
     if client:
         segment.address = client[0]
+    request_id = segment.trace_id
+    if given:
+        segment.user_agent = given.get(_AGENT, b"")
+        segment.correlation_id = _well_formed(given.get(_CORRELATION))
+        request_id = _well_formed(given.get(_ID)) or (request_id if parent is None else new_trace_id())
+        if parent is not None and _STATE in given:
+            segment.tracestate = well_formed_state(given[_STATE].decode("latin-1"))
+    segment.request_id = request_id
+    segment.correlation_id = segment.correlation_id or request_id
     state = scope.get("state")
     if state is None:
-        scope["state"] = {REQUEST_ID: segment.request_id}
+        scope["state"] = {REQUEST_ID: request_id}
     else:
-        state[REQUEST_ID] = segment.request_id
+        state[REQUEST_ID] = request_id
     return segment
 
 
-def _new_id() -> str:
-    """A UUIDv7, as those of `keel.ids` but of the cheaper randomness: it is no secret."""
-    random = getrandbits(74)
-    number = (wall_ns() // 1_000_000) << 80 | 0x7 << 76 | (random >> 62) << 64 | 0b10 << 62 | random & (1 << 62) - 1
-    digits = f"{number:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+def _well_formed(given: bytes | None) -> str:
+    return given.decode() if given is not None and _WELL_FORMED(given) else ""
 
 
 class _Watch:
@@ -168,12 +165,12 @@ class _Watch:
         elif kind == "http.response.start":
             segment.status = message["status"]
             segment.body_began_ns = perf_counter_ns()
-            message = {**message, "headers": self._with_ids(message.get("headers", ()))}
+            message["headers"] = self._with_ids(message.get("headers", ()))
         elif kind.startswith("websocket."):
-            message = self._of_socket(kind, message)
+            self._watch_socket(kind, message)
         await self._send(message)
 
-    def _of_socket(self, kind: str, message: Message) -> Message:
+    def _watch_socket(self, kind: str, message: Message) -> None:
         segment = self._segment
         if kind == "websocket.send":
             segment.response_bytes += _size(message)
@@ -182,20 +179,17 @@ class _Watch:
             segment.close_code = segment.close_code or message.get("code") or _CLOSED
         elif kind in {"websocket.accept", "websocket.http.response.start"}:
             segment.status = message.get("status", _SWITCHING)
-            return {**message, "headers": self._with_ids(message.get("headers", ()))}
-        return message
+            message["headers"] = self._with_ids(message.get("headers", ()))
 
     def _with_ids(self, headers: Any) -> list[tuple[bytes, bytes]]:  # noqa: ANN401 - pairs of bytes, by ASGI
-        segment, told = self._segment, []
-        for pair in headers:
-            name = pair[0]
-            if name == b"x-cache":
-                segment.cache = pair[1].decode("latin-1")
-            elif name in {_ID, _CORRELATION}:
-                continue
-            told.append(pair)
-        told.append((_ID, segment.request_id.encode()))
-        told.append((_CORRELATION, segment.correlation_id.encode()))
+        segment = self._segment
+        told = [pair for pair in headers if pair[0] not in _TOLD]
+        if len(told) != len(headers):
+            segment.cache = dict(headers).get(_CACHE, b"").decode("latin-1")
+            told = [pair for pair in headers if pair[0] not in _IDS]
+        request_id, correlation_id = segment.request_id, segment.correlation_id
+        told.append((_ID, request_id.encode()))
+        told.append((_CORRELATION, correlation_id.encode()))
         return told
 
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from time import monotonic
 from typing import Final
 
@@ -91,6 +92,7 @@ class Levels:
             changed()
 
 
+@lru_cache(maxsize=64)
 def level_name(level: int) -> str:
     """The nearest name of a number."""
     return logging.getLevelName(max(10, min(50, level // 10 * 10))).lower()

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -18,6 +19,9 @@ _SECOND_NS: Final = 1_000_000_000
 _BREAKS: Final = {b"\xc2\x85": b"\\u0085", b"\xe2\x80\xa8": b"\\u2028", b"\xe2\x80\xa9": b"\\u2029"}
 """What JSON leaves as it is, and some readers take for the end of a line."""
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CACHE: Final = {state: f'"{state}"' for state in ("hit", "stale", "miss")}
+_BOOL: Final = ("false", "true")
+_DISCONNECTED: Final = '"disconnected":true,'
 _FIRST: Final = ("timestamp", "level", "event", "logger")
 _OWN: Final = frozenset(
     {*_FIRST, "service", "version", "environment", "instance", "request_id", "trace_id", "span_id", "exception"}
@@ -40,13 +44,19 @@ class Renderer:
         }
         self._redaction = redaction
         self._encode = msgspec.json.Encoder(enc_hook=str).encode
-        self._finish = self._json if form is Form.JSON else self._console
+        self._is_json = form is Form.JSON
+        self._finish = self._json if self._is_json else self._console
+        self._source_json = "".join(f'"{name}":{self._text(value)},' for name, value in self._source.items())
         self._second = 0
         self._second_text = ""
 
     def render(self, line: "Line | Segment") -> bytes:
         """A line, its end included."""
-        return self._finish(self._access(line) if isinstance(line, Segment) else self.document(line))
+        if not isinstance(line, Segment):
+            return self._finish(self.document(line))
+        if line.kind == "http" and line.exception is None and self._is_json:
+            return self._access_json(line)
+        return self._finish(self.access(line))
 
     def document(self, line: Line) -> dict[str, Any]:
         """What a line says, by name."""
@@ -67,7 +77,7 @@ class Renderer:
             said["exception"] = self._exception(line.exception)
         return said
 
-    def _access(self, segment: Segment) -> dict[str, Any]:
+    def access(self, segment: Segment) -> dict[str, Any]:
         """The one line of a request: nothing in it was written by the client, but ids that are well-formed."""
         said: dict[str, Any] = {
             "timestamp": self._timestamp(segment.started_ns + segment.ended_ns - segment.began_ns),
@@ -84,6 +94,26 @@ class Renderer:
         if segment.exception is not None:
             said["exception"] = self._exception(segment.exception)
         return said
+
+    def _access_json(self, segment: Segment) -> bytes:
+        """As `access`, in a third of the time: of a request that did not raise, nearly all is known to be plain."""
+        end_ns = segment.started_ns + segment.ended_ns - segment.began_ns
+        user = segment.user_id
+        return (
+            f'{{"timestamp":"{self._timestamp(end_ns)}","level":"{level_name(level_of(segment))}","event":"request",'
+            f'"logger":"{ACCESS}",{self._source_json}"request_id":"{segment.request_id}",'
+            f'"trace_id":"{segment.trace_id}","span_id":"{segment.span_id:016x}",'
+            f'"correlation_id":"{segment.correlation_id}","user_id":{"null" if user is None else self._text(user)},'
+            f'"route":{_route(segment.route)},"method":"{segment.method}","status":{segment.status},'
+            f'"cache":{_CACHE.get(segment.cache, "null")},"rate_limited":{_BOOL[segment.rate_limited]},'
+            f'"request_bytes":{segment.request_bytes},"response_bytes":{segment.response_bytes},'
+            f"{_DISCONNECTED if segment.disconnected else ''}"
+            f'"duration_ms":{(segment.ended_ns - segment.began_ns) // 1000 / 1000},'
+            f'"db_queries":{segment.queries},"db_ms":{round(segment.queries_s * 1000, 3)}}}\n'
+        ).encode()
+
+    def _text(self, value: Any) -> str:  # noqa: ANN401 - text, or what becomes text
+        return self._json({"": value})[4:-2].decode()
 
     def _exception(self, exception: Mapping[str, Any]) -> dict[str, Any]:
         said = {**exception, "message": self._redaction.text(exception["message"])}
@@ -123,6 +153,11 @@ class Renderer:
         return f"{text}\n".encode("utf-8", "replace")
 
 
+@lru_cache(maxsize=1024)
+def _route(template: str | None) -> str:
+    return msgspec.json.encode(template).decode()
+
+
 def level_of(segment: Segment) -> int:
     """The level of a segment's line: a job says for itself what it has done, unless it fails."""
     if segment.failed:
@@ -145,7 +180,7 @@ def _answer(segment: Segment) -> dict[str, Any]:
         "route": segment.route,
         "method": segment.method,
         "status": segment.status,
-        "cache": segment.cache or None,
+        "cache": segment.cache if segment.cache in _CACHE else None,
         "rate_limited": segment.rate_limited,
         "request_bytes": segment.request_bytes,
         "response_bytes": segment.response_bytes,

@@ -14,8 +14,9 @@ from keel.logs.rendering import Renderer
 
 GATHERED_S: Final = 0.05
 """How long lines are gathered before they are written together."""
-_AT_A_TIME: Final = 8
+_AT_A_TIME: Final = 16
 """Lines that are rendered before other threads get their turn: else a request would wait for all of them."""
+_WRITTEN_BYTES: Final = 65_536
 _LOGGER: Final = __name__
 
 
@@ -74,16 +75,22 @@ class Writer:
             self._drain()
 
     def _drain(self) -> None:
-        while self._waiting:
-            some = [self._waiting.popleft() for _ in range(min(_AT_A_TIME, len(self._waiting)))]
-            rendered = list(self._rendered(some))
-            self._write(rendered)
+        waiting, rendered, size = self._waiting, list[bytes](), 0
+        while waiting:
+            some = list(self._rendered([waiting.popleft() for _ in range(min(_AT_A_TIME, len(waiting)))]))
+            rendered += some
+            size += sum(map(len, some))
+            if size > _WRITTEN_BYTES:
+                self._write(rendered)
+                rendered, size = [], 0
             time.sleep(0)
         if self.stats.dropped > self._told:
             count, self._told = self.stats.dropped - self._told, self.stats.dropped
             fields = {"count": count}
             told = Line(wall_ns(), LEVELS["warning"], _LOGGER, "log lines were dropped", fields, None, None, 0)
-            self._write(list(self._rendered([told])))
+            rendered += self._rendered([told])
+        if rendered:
+            self._write(rendered)
 
     def _rendered(self, lines: Iterable["Line | Segment"]) -> Iterable[bytes]:
         for line in lines:

@@ -38,7 +38,6 @@ class TraceOptions:
 class TraceStats:
     """Since the start."""
 
-    begun: int = 0
     kept: int = 0
     dropped: int = 0
     brought_back: int = 0

@@ -1,6 +1,7 @@
 """Begins and ends segments, and decides in the end which of them are kept."""
 
 import logging
+from random import getrandbits
 from time import perf_counter_ns
 from typing import Final
 
@@ -8,7 +9,7 @@ from keel.context import RequestObserver, Segment
 from keel.logs.exceptions import described
 from keel.traces.contract import Kept, TraceOptions, TraceStats, Wanted
 from keel.traces.memory import TraceRing
-from keel.traces.propagation import Parent, Sample, new_span_id, new_trace_id
+from keel.traces.propagation import Parent, Sample
 from keel.traces.regrets import Regrets
 
 _LOG: Final = logging.getLogger(__name__)
@@ -39,14 +40,13 @@ class Traces:
     def begin(self, kind: str, name: str, parent: Parent | None = None) -> Segment:
         """A segment that begins now, for what its `parent` does, or by itself."""
         if parent is None:
-            trace_id = new_trace_id()
-            segment = Segment(kind, name, trace_id, new_span_id(), is_sampled=self._sample.has(trace_id))
+            trace_id = f"{getrandbits(128):032x}"
+            segment = Segment(kind, name, trace_id, getrandbits(64), 0, self._sample.has(trace_id))
         else:
             trace_id = parent.trace_id
             is_sampled = self._sample.has(trace_id) or (parent.is_sampled and self._marked.take())
-            segment = Segment(kind, name, trace_id, new_span_id(), parent_id=parent.span_id, is_sampled=is_sampled)
+            segment = Segment(kind, name, trace_id, getrandbits(64), parent.span_id, is_sampled)
         self.under_way.add(segment)
-        self.stats.begun += 1
         return segment
 
     def end(self, segment: Segment) -> None:
@@ -57,7 +57,7 @@ class Traces:
             segment.exception = described(segment.error)
         if segment.is_sampled or self._regrets.is_wanted(segment.trace_id, now):
             self._keep(segment)
-        elif segment.failed or self._is_slow(segment):
+        elif (now - segment.began_ns >= self._slow_ns and segment.kind != "websocket") or segment.failed:
             self._keep(segment)
             self.bring_back(segment.trace_id)
             for wanted in self.wanted:
@@ -70,7 +70,8 @@ class Traces:
                 observer.observed(segment)
             except Exception:  # noqa: BLE001 - whatever it is, requests do not notice
                 _LOG.exception("an observer of requests failed")
-        segment.error = None
+        if segment.error is not None:
+            segment.error = None
 
     def bring_back(self, trace_id: str) -> None:
         """Keep what was dropped of a trace, and what will yet come of it: a part of it is kept, here or elsewhere."""
@@ -78,9 +79,6 @@ class Traces:
             self.stats.dropped -= 1
             self.stats.brought_back += 1
             self._keep(segment)
-
-    def _is_slow(self, segment: Segment) -> bool:
-        return segment.ended_ns - segment.began_ns >= self._slow_ns and segment.kind != "websocket"
 
     def _keep(self, segment: Segment) -> None:
         segment.is_kept = True

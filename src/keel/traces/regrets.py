@@ -1,6 +1,6 @@
 """Segments that were dropped and may be wanted after all, for a while and within bounds."""
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from typing import Final
 
 from keel.context import Segment
@@ -17,7 +17,7 @@ class Regrets:
 
     def __init__(self, for_ns: int) -> None:
         self._for_ns = for_ns
-        self._dropped: OrderedDict[Segment, None] = OrderedDict()
+        self._dropped: deque[Segment] = deque()
         self._by_trace: dict[str, list[Segment]] = {}
         self._spans = 0
         self._kept: OrderedDict[str, int] = OrderedDict()
@@ -27,12 +27,16 @@ class Regrets:
 
     def drop(self, segment: Segment) -> None:
         """Remember a segment that was not kept."""
-        self._dropped[segment] = None
-        self._by_trace.setdefault(segment.trace_id, []).append(segment)
+        dropped, trace_id = self._dropped, segment.trace_id
+        dropped.append(segment)
+        siblings = self._by_trace.get(trace_id)
+        if siblings is None:
+            self._by_trace[trace_id] = [segment]
+        else:
+            siblings.append(segment)
         self._spans += len(segment.spans)
-        oldest = segment.ended_ns - self._for_ns
-        while self._spans > MOST_SPANS or len(self._dropped) > MOST_SEGMENTS or self._first_ended() < oldest:
-            self._forget(next(iter(self._dropped)))
+        while len(dropped) > MOST_SEGMENTS or self._spans > MOST_SPANS:
+            self._forget_oldest()
 
     def want(self, trace_id: str, now_ns: int) -> list[Segment]:
         """The trace is kept: what was dropped of it; what comes of it later is wanted, too (`is_wanted`)."""
@@ -40,23 +44,19 @@ class Regrets:
         self._kept.move_to_end(trace_id)
         if len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
-        found = self._by_trace.get(trace_id, ())
-        for each in list(found):
-            self._forget(each)
-        return [each for each in found if each.ended_ns >= now_ns - self._for_ns]
+        return [each for each in self._by_trace.pop(trace_id, ()) if each.ended_ns >= now_ns - self._for_ns]
 
     def is_wanted(self, trace_id: str, now_ns: int) -> bool:
         """Whether the trace was kept a short while ago."""
-        return self._kept.get(trace_id, -self._for_ns) > now_ns - self._for_ns
+        return trace_id in self._kept and self._kept[trace_id] > now_ns - self._for_ns
 
-    def _first_ended(self) -> int:
-        return next(iter(self._dropped)).ended_ns if self._dropped else 1 << 63
-
-    def _forget(self, segment: Segment) -> None:
-        del self._dropped[segment]
-        self._spans -= len(segment.spans)
-        siblings = self._by_trace[segment.trace_id]
+    def _forget_oldest(self) -> None:
+        oldest = self._dropped.popleft()
+        self._spans -= len(oldest.spans)
+        siblings = self._by_trace.get(oldest.trace_id)
+        if siblings is None or siblings[0] is not oldest:
+            return  # it was brought back
         if len(siblings) == 1:
-            del self._by_trace[segment.trace_id]
+            del self._by_trace[oldest.trace_id]
         else:
-            self._by_trace[segment.trace_id] = [each for each in siblings if each is not segment]
+            del siblings[0]

@@ -49,7 +49,7 @@ async def test_a_request_is_observed_with_its_ids_route_and_answer() -> None:
     sent = await exchange(observing, http("/items/7", (b"x-request-id", b"tea-1")))
     assert (b"x-request-id", b"tea-1") in sent[0]["headers"]
     (segment,) = heard.segments
-    assert (segment.status, segment.response_bytes, segment.cache, segment.name) == (
+    assert (segment.status, segment.response_bytes, segment.cache, segment.title) == (
         201,
         5,
         "hit",

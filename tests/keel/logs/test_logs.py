@@ -1,6 +1,7 @@
 """From what is said to what is written."""
 
 import io
+import json
 import logging
 import re
 import sys
@@ -19,6 +20,8 @@ from keel.logs.bridge import Bridge
 from keel.logs.contract import Form, LogOptions, Source
 from keel.logs.exceptions import described
 from keel.logs.files import Stream
+from keel.logs.redaction import Redaction
+from keel.logs.rendering import Renderer
 from keel.traces.recorder import Traces
 from tests.keel.logs.lines import Lines, written
 
@@ -85,6 +88,16 @@ def test_a_request_has_one_line_with_every_field() -> None:
         "request_bytes": 0,
         "response_bytes": 0,
     }
+
+
+@pytest.mark.parametrize("kind", ["plain", "odd"])
+def test_the_quick_way_says_the_same(kind: str) -> None:
+    segment = request(503 if kind == "odd" else 200)
+    if kind == "odd":
+        segment.user_id, segment.route, segment.cache, segment.disconnected = 'a"\u2028\n', "/a/{b}", "other", True
+    renderer = Renderer(Source("a b", "1", "", "x"), Form.JSON, Redaction())
+    assert json.loads(renderer.render(segment)) == renderer.access(segment)
+    assert renderer.render(segment).count(b"\n") == 1
 
 
 def test_a_request_that_failed_says_why() -> None:

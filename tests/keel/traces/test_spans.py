@@ -273,18 +273,18 @@ def _failing_span() -> Segment:
 
 
 def test_a_segment_is_no_cycle() -> None:
-    class Noted(Segment):
-        __slots__ = ("__weakref__",)
+    class Weighty:
+        """What a segment holds."""
 
-    segment = Noted("job", "test", "0" * 32, 1)
-    gone = weakref.ref(segment)
-    token = doing.set(segment)
+    held = Weighty()
+    gone = weakref.ref(held)
+    token = doing.set(Segment("job", "test", "0" * 32, 1, attributes={"held": held}))
     with span("a"), span("b"):
         pass
     doing.reset(token)
     gc.disable()
     try:
-        del segment, token
+        del held, token
         assert gone() is None
     finally:
         gc.enable()
