@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 import httpx
 
@@ -55,6 +56,8 @@ async def fill(person: Person, symbol: str = "AAPL") -> Samples:
             "key_id": key["id"],
             "user_id": person.user_id,
             "date": DAY,
+            "fingerprint": "f1e2d3c4b5a69788",
+            "task_id": str(UUID(int=11)),
         }
     )
 

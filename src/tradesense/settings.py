@@ -190,6 +190,8 @@ class Settings(BaseModel):
     """The share of traces that is kept although nothing is the matter with them."""
     trace_slow_ms: int = Field(default=1000, alias="TRADESENSE_TRACE_SLOW_MS", ge=1, le=3_600_000)
     """Milliseconds from which on a request is slow, and its trace is kept."""
+    scrape_token: SecretStr | None = Field(default=None, alias="TRADESENSE_SCRAPE_TOKEN", min_length=16)
+    """What opens the metrics to a program that collects them, as a bearer token; only administrators without it."""
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None, **given: Any) -> Self:  # noqa: ANN401 - fields
@@ -302,6 +304,8 @@ class Settings(BaseModel):
 def _masked(value: object) -> str:
     if isinstance(value, SecretStr):
         parts = urlsplit(value.get_secret_value())
+        if not parts.scheme:
+            return MASK
         credentials, at, host = parts.netloc.rpartition("@")
         user, colon, _ = credentials.partition(":")
         return parts._replace(netloc=f"{user}{colon}{MASK if colon else ''}{at}{host}", query="").geturl()

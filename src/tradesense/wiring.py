@@ -32,6 +32,7 @@ from tradesense.db.health import DatabaseCheck, MigrationsCheck
 from tradesense.db.invalidation import Invalidations, Invalidator
 from tradesense.db.migrations import migrate
 from tradesense.db.notices import Notices
+from tradesense.db.pools import readings as pool_readings
 from tradesense.db.replay import OutboxReplay
 from tradesense.db.tables import ImportStatus
 from tradesense.http import limits
@@ -49,7 +50,7 @@ from tradesense.ingest.service.undoing import Undoing
 from tradesense.ingest.service.uploads import Imports
 from tradesense.ingest.tasks import AGAIN, IMPORTS, REBUILD, ImportRunner, again, rebuilding
 from tradesense.journal.service import Notebook
-from tradesense.monitoring.service import Instance
+from tradesense.monitoring.service import ActiveUsers, Decisions, Instance, Today
 from tradesense.monitoring.tasks import Aggregation
 from tradesense.portfolio.service import Portfolio
 from tradesense.security.repository.sessions import SqlSessions
@@ -100,6 +101,7 @@ class SecurityState(TypedDict):
 class PlatformState(TypedDict):
     """What the others stand on."""
 
+    decisions: Decisions
     health: HealthChecker
     instance: Instance
     keel: Keel
@@ -166,7 +168,7 @@ async def opened(
     async with _keel(settings, SessionOptions(sessions, lifetimes, clock)) as keel:
         invalidator = around(Copies(keel.cache, keel.sessions))
         invalidations = database.after_commit = Invalidations(invalidator, clock)
-        tasks, fences = Tasks(), Fences(database, keel.locks)
+        tasks, fences = Tasks(keel.failures.task_failed), Fences(database, keel.locks)
         waker = taskiq_waker(tasks, _secret(settings.redis_url), settings.namespace) if works else Nobody()
         work = Work(database, clock, tasks, fences, waker, is_working=works and settings.work == "here")
         ground = _Ground(settings, clock, database, tasks, keel, sessions, fences, work)
@@ -176,6 +178,7 @@ async def opened(
             await _follow_outbox(ground, invalidator, is_shared=keel.redis is not None)
             _limit(ground)
             _watch_health(ground)
+            _measure(ground)
             security = _security(ground, passwords or Passwords())
             warming = Warming(security["identities"].acting_for, WARMED)
             trading = _trading(ground)
@@ -185,7 +188,8 @@ async def opened(
                 **security,
                 **trading,
                 "health": keel.health,
-                "instance": Instance("tradesense", version("tradesense")),
+                "decisions": Decisions(keel.failures, database, clock),
+                "instance": Instance("tradesense", version("tradesense"), _secret(settings.scrape_token)),
                 "keel": keel,
                 "limits": keel.limits,
                 "queue": work.queue,
@@ -221,11 +225,12 @@ def _keel(settings: Settings, sessions: SessionOptions) -> AbstractAsyncContextM
         alone=settings.is_embedded,
         session_options=sessions,
         trace_options=settings.trace_options,
+        own=("tradesense",),
     )
 
 
-def _secret(url: SecretStr | None) -> str | None:
-    return None if url is None else url.get_secret_value()
+def _secret(given: SecretStr | None) -> str | None:
+    return None if given is None else given.get_secret_value()
 
 
 async def _follow_outbox(ground: _Ground, invalidator: Invalidator, *, is_shared: bool) -> None:
@@ -259,6 +264,15 @@ def _watch_health(ground: _Ground) -> None:
     health.register_check("database", DatabaseCheck(database), cache=1)
     health.register_check("migrations", MigrationsCheck(database), cache=1)
     health.register_check("disk", DiskCheck(ground.settings.data_dir), critical=False)
+
+
+def _measure(ground: _Ground) -> None:
+    """Let the product tell of itself, beside what keel tells."""
+    metrics, active = ground.keel.metrics, ActiveUsers(ground.clock)
+    ground.keel.traces.observers.append(active)
+    metrics.read(active.readings)
+    metrics.read(Today(ground.database, ground.clock, ground.tasks).readings)
+    metrics.read(partial(pool_readings, ground.database))
 
 
 def _security(ground: _Ground, passwords: Passwords) -> SecurityState:

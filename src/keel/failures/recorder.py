@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Collection
 from contextlib import suppress
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import timedelta
+from typing import Final, Literal
 
 from keel.clock import Clock, SystemClock
 from keel.context import Principal, Segment, budget
@@ -64,7 +64,7 @@ class Failures:
         tasks.every(EVERY, "keeping errors", self.flush)
 
     @property
-    def scope(self) -> str:
+    def scope(self) -> Literal["instance", "shared"]:
         """Whose errors these are: `instance`, or `shared`."""
         return self._groups.scope
 
@@ -160,10 +160,11 @@ class Failures:
         return await self._groups.get(fingerprint)
 
     async def newest(
-        self, *, state: ErrorState | None = None, since: datetime | None = None, limit: int = 100
+        self, *, state: ErrorState | None = None, within: timedelta | None = None, limit: int = 100
     ) -> list[ErrorGroup]:
-        """Groups in a `state`, and seen `since`, the latest seen first."""
+        """Groups in a `state`, and seen `within` a while, the latest seen first."""
         await self.flush()
+        since = None if within is None else self._clock.now() - within
         return await self._groups.newest(state=state, since=since, limit=limit)
 
     async def decide(self, fingerprint: str, state: ErrorState) -> ErrorGroup:

@@ -1,11 +1,11 @@
 """The database: connections to read and to write with, one transaction each, committed once at the edge."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any, Final, NewType
 
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, QueuePool, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from keel.ids import uuid7
@@ -67,6 +67,14 @@ class Database:
             watch_statements(self._writer.sync_engine)
             self._reader = self._writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             self._turn = nullcontext()
+
+    @property
+    def pools(self) -> Mapping[str, QueuePool]:
+        """The pools that connections are taken from, by what they are for."""
+        engines = {"write": self._writer.sync_engine}
+        if self.dialect == "sqlite":
+            engines["read"] = self._reader.sync_engine
+        return {name: engine.pool for name, engine in engines.items() if isinstance(engine.pool, QueuePool)}
 
     @property
     def dialect(self) -> str:

@@ -26,8 +26,12 @@ _ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "analytics": ("GET {prefix}/analytics/*",),
 }
 _LIMITED_BY_THEMSELVES: Final = ("POST {prefix}/auth/login", "POST {prefix}/auth/register")
-_PROBES: Final = ("GET {prefix}/monitoring/health", "GET {prefix}/monitoring/health/*")
-"""What orchestrators and balancers ask from one address, as often as they like; it is cheap."""
+_PROBES: Final = (
+    "GET {prefix}/monitoring/health",
+    "GET {prefix}/monitoring/health/*",
+    "GET {prefix}/monitoring/metrics",
+)
+"""What orchestrators, balancers and collectors ask from one address, whatever else is out of order."""
 
 TheLimits = Annotated[RateLimits, Depends(provided("limits", RateLimits))]
 

