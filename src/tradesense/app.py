@@ -20,6 +20,7 @@ from keel.asgi.running import Running
 from tradesense import wiring
 from tradesense.accounts.endpoints import router as accounts
 from tradesense.analytics.endpoints import router as analytics
+from tradesense.events.endpoints import router as events
 from tradesense.http import limits, openapi, problems, reference
 from tradesense.http.bodies import BodyLimits, Limits
 from tradesense.http.cached import identify, version_of
@@ -35,7 +36,7 @@ from tradesense.trades.endpoints import router as trades
 from tradesense.work.endpoints import router as work
 
 PREFIX: Final = "/api/v1"
-SLICES: Final = (security, accounts, imports, trades, journal, portfolio, analytics, monitoring, work)
+SLICES: Final = (security, accounts, imports, trades, journal, portfolio, analytics, events, monitoring, work)
 UPLOADS: Final = (f"{PREFIX}/imports", f"{PREFIX}/imports/preview")
 WITHOUT_KEYS: Final = (f"{PREFIX}/auth/", f"{PREFIX}/api-keys")
 """Where answers have secrets in them, which are not kept to be repeated."""

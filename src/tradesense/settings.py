@@ -159,6 +159,8 @@ class Settings(BaseModel):
     """Requests of a user for analytics."""
     rate_limits_file: Path | None = Field(default=None, alias="TRADESENSE_RATE_LIMITS_FILE")
     """A file of rules that go before these, and may be changed while the server runs."""
+    live_connections: int = Field(default=20, alias="TRADESENSE_LIVE_CONNECTIONS", ge=1, le=10_000)
+    """WebSockets and streams of events that a user may have open, over all processes."""
     trusted_proxies: Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_proxies)] = Field(
         default=(), alias="TRADESENSE_TRUSTED_PROXIES"
     )

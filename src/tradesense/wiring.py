@@ -23,7 +23,9 @@ from keel.sessions.assembly import SessionOptions
 from keel.sessions.contract import Lifetimes
 from keel.tasks import Tasks
 from tradesense.accounts.service import Accounts
+from tradesense.analytics.repository import Selection
 from tradesense.analytics.service.asking import Analytics
+from tradesense.analytics.service.studies import Question
 from tradesense.brokers.documents import Limits
 from tradesense.db.copies import Copies
 from tradesense.db.engine import Database
@@ -35,6 +37,11 @@ from tradesense.db.notices import Notices
 from tradesense.db.pools import readings as pool_readings
 from tradesense.db.replay import OutboxReplay
 from tradesense.db.tables import ImportStatus
+from tradesense.events.live.lines import Lines
+from tradesense.events.service.announcements import Announcements
+from tradesense.events.service.channels import Channels
+from tradesense.events.service.presence import Presence
+from tradesense.events.service.reports import Reports, Waiting
 from tradesense.http import limits
 from tradesense.http.authentication import Authentication, SessionCookie, TrustedOrigins, UserId
 from tradesense.http.remembered import RememberedAnswers
@@ -126,7 +133,15 @@ class TradingState(TypedDict):
     portfolio: Portfolio
 
 
-class State(SecurityState, TradingState, PlatformState):
+class LiveState(TypedDict):
+    """What is told as it happens, and to whom."""
+
+    lines: Lines
+    channels: Channels
+    presence: Presence
+
+
+class State(SecurityState, TradingState, LiveState, PlatformState):
     """What requests can ask for; `tradesense.http.state.provided` finds it by name."""
 
 
@@ -141,6 +156,7 @@ class _Ground:
     keel: Keel
     sessions: SqlSessions
     fences: Fences
+    announcements: Announcements
     work: Work
 
 
@@ -167,11 +183,13 @@ async def opened(
     sessions = SqlSessions(database, clock, lifetimes)
     async with _keel(settings, SessionOptions(sessions, lifetimes, clock)) as keel:
         invalidator = around(Copies(keel.cache, keel.sessions))
-        invalidations = database.after_commit = Invalidations(invalidator, clock)
+        waiting = Waiting()
+        told = Announcements(keel.events, waiting.note)
+        invalidations = database.after_commit = Invalidations(invalidator, clock, told.heard)
         tasks, fences = Tasks(keel.failures.task_failed), Fences(database, keel.locks)
         waker = taskiq_waker(tasks, _secret(settings.redis_url), settings.namespace) if works else Nobody()
         work = Work(database, clock, tasks, fences, waker, is_working=works and settings.work == "here")
-        ground = _Ground(settings, clock, database, tasks, keel, sessions, fences, work)
+        ground = _Ground(settings, clock, database, tasks, keel, sessions, fences, told, work)
         try:
             await migrate(ground.database)
             invalidations.start(ground.database)
@@ -187,6 +205,7 @@ async def opened(
             yield {
                 **security,
                 **trading,
+                **_live(ground, waiting, security["identities"], trading),
                 "health": keel.health,
                 "decisions": Decisions(keel.failures, database, clock),
                 "instance": Instance("tradesense", version("tradesense"), _secret(settings.scrape_token)),
@@ -201,6 +220,7 @@ async def opened(
             await ground.tasks.close(grace)
             await work.close()
             await invalidations.close(ground.database, grace)
+            await told.close(grace)
             await ground.database.close()
 
 
@@ -235,7 +255,8 @@ def _secret(given: SecretStr | None) -> str | None:
 
 async def _follow_outbox(ground: _Ground, invalidator: Invalidator, *, is_shared: bool) -> None:
     """Hear of what others write. Where the cache `is_shared` they throw its copies away themselves, unless they die."""
-    replay = OutboxReplay(ground.database, ground.clock, invalidator, sharing=ground.fences if is_shared else None)
+    sharing, heard = ground.fences if is_shared else None, ground.announcements.heard
+    replay = OutboxReplay(ground.database, ground.clock, invalidator, sharing=sharing, heard=heard)
     await replay.catch_up()
     ground.tasks.start("following the outbox", replay.run())
     ground.work.every(TIDY_OUTBOX_EVERY, "forgetting the outbox", replay.forget)
@@ -280,7 +301,7 @@ def _security(ground: _Ground, passwords: Passwords) -> SecurityState:
     sessions, lifetimes = ground.keel.sessions, ground.keel.sessions.lifetimes
     admission = Admission(settings.registration == "open", settings.timezone, settings.currency)
     users = Users(database, clock, passwords, sessions, admission)
-    logins = Logins(database, clock, passwords, sessions, users, lifetimes)
+    logins = Logins(database, clock, passwords, sessions, users, lifetimes, ground.announcements.session_began)
     api_keys = ApiKeys(database, clock, ground.keel.cache)
     identities = Identities(clock, sessions, Profiles(database, ground.keel.cache), api_keys)
     remembered = RememberedAnswers(database, clock)
@@ -305,7 +326,7 @@ def _trading(ground: _Ground) -> TradingState:
     changes = Changes(database, clock, LEASE)
     restoring = Restoring(database, files, opener, changes)
     accounts = Accounts(database, clock, restoring.rebuild)
-    runner = ImportRunner(Equipment(database, clock, files, opener, LEASE, _warmer(ground)), work.queue.park)
+    runner = ImportRunner(Equipment(database, clock, files, opener, LEASE, _observer(ground)), work.queue.park)
     work.add_lane(IMPORTS, runner, settings.imports_at_once)
     wake = partial(work.wake, IMPORTS)
     notebook = Notebook(database, clock)
@@ -328,14 +349,31 @@ def _trading(ground: _Ground) -> TradingState:
     }
 
 
-def _warmer(ground: _Ground) -> Observer:
-    """Whoever has imported will look at what came of it."""
+def _observer(ground: _Ground) -> Observer:
+    """Whoever imports is told how far it has come, and will look at what came of it."""
 
     def observe(progress: Progress) -> None:
+        ground.announcements.progress(progress)
         if progress.status is ImportStatus.DONE:
             ground.tasks.start("queueing a warm-up", ground.work.queue.add(WARM, str(progress.user_id)))
 
     return observe
+
+
+def _live(ground: _Ground, waiting: Waiting, identities: Identities, trading: TradingState) -> LiveState:
+    events, database = ground.keel.events, ground.database
+
+    async def summarise(user: UUID) -> Mapping[str, Any]:
+        who = await identities.acting_for(UserId(user))
+        return await trading["portfolio"].summary(who, Question(Selection()))
+
+    ground.tasks.start("telling what writes have changed", Reports(waiting, events, database, summarise).run())
+    watch, most = ground.keel.sessions.watch, ground.settings.live_connections
+    return {
+        "lines": Lines(events, identities.open_until, watch, ground.clock, ground.tasks, most=most),
+        "channels": Channels(trading["imports"]),
+        "presence": Presence(events, database),
+    }
 
 
 def begin_warming(app: FastAPI, state: State) -> None:
@@ -365,7 +403,10 @@ def lifespan(settings: Settings, opening: Opening = opened) -> Living:
                 recent = await state["logins"].recently_active(WARMED_USERS)
                 state["tasks"].start("warming", state["warming"].warm(*recent))
                 state["health"].start()
-                yield {**state, "logs": logs}
-                state["health"].drain()
+                try:
+                    yield {**state, "logs": logs}
+                finally:
+                    state["health"].drain()
+                    await state["lines"].close()
 
     return living

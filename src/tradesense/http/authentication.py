@@ -21,6 +21,7 @@ UserId = NewType("UserId", UUID)
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 VERSION_HEADER: Final = "X-Data-Version"
+BEARER: Final = "bearer"
 _LONGEST_TOKEN: Final = 256
 _LONGEST_VERSION: Final = 19
 _MEMO: Final = "tradesense.principal"
@@ -181,10 +182,14 @@ def _within_scope(principal: Principal, connection: HTTPConnection) -> Principal
 
 
 def bearer_token(connection: HTTPConnection) -> str | None:
-    """The token of the `Authorization` header; empty where the header has another scheme."""
+    """The token of the `Authorization` header; empty where the header has another scheme.
+
+    Browsers set no headers of a WebSocket: there it may be offered as the subprotocol after `bearer`.
+    """
     given = connection.headers.get("authorization")
     if given is None:
-        return None
+        offered = connection.scope.get("subprotocols", [])
+        return "".join(offered[offered.index(BEARER) + 1 :][:1]) if BEARER in offered else None
     scheme, _, token = given.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 

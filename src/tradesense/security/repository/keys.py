@@ -53,6 +53,11 @@ async def find_key(connection: ReadConnection, token_hash: bytes) -> ApiKey | No
     return None if row is None else _key(row)
 
 
+async def hashes_of(connection: ReadConnection, user: UserId) -> Sequence[bytes]:
+    """The hashes of the tokens of all of the user's keys."""
+    return (await connection.scalars(select(api_keys.c.token_hash).where(api_keys.c.user_id == user))).all()
+
+
 async def note_use(connection: WriteConnection, key: UUID, at: datetime, unless_since: datetime) -> None:
     """Note that a key was used, unless that was noted `unless_since`."""
     is_due = api_keys.c.last_used_at.is_(None) | (api_keys.c.last_used_at < unless_since)

@@ -1,6 +1,7 @@
 """Who holds a token."""
 
 from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -31,6 +32,17 @@ class Identities:
         session = await self._sessions.touch(token)
         profile = await self._profiles.get(UserId(UUID(session.user_id)), at_least)
         return self._principal(profile, session.id, token)
+
+    async def open_until(self, token: str) -> datetime | None:
+        """Until when a token opens anything if nothing else happens, None for ever; raises `NotAuthenticated`.
+
+        Whatever has ended it is seen, however short a time ago: no copy is asked. It counts as no use.
+        """
+        if is_key(token):
+            key = await self._keys.look_up(token)
+            await self._profiles.look_up(UserId(key.user_id))
+            return key.expires_at
+        return (await self._sessions.get(token)).expires_at
 
     async def _identify_key(self, token: str, at_least: int) -> Principal:
         key = await self._keys.find(token)

@@ -93,16 +93,26 @@ class ApiKeys:
         key: ApiKey = await self._cache.get_or_set(
             key_place(hashed), partial(self._read, hashed), ttl=NOTED_EVERY, tags=(KEYS_TAG,)
         )
+        return self._living(key)
+
+    async def look_up(self, token: str) -> ApiKey:
+        """The key of a token as the database has it, which is no use of it; raises as `find`."""
+        return self._living(await self._stored(token_hash(token)))
+
+    def _living(self, key: ApiKey) -> ApiKey:
         if key.expires_at is not None and key.expires_at <= self._clock.now():
             raise ApiKeyExpired
         return key
 
-    async def _read(self, hashed: bytes) -> ApiKey:
+    async def _stored(self, hashed: bytes) -> ApiKey:
         async with self._database.read() as connection:
             key = await repository.find_key(connection, hashed)
         if key is None:
             raise ApiKeyUnknown
-        now = self._clock.now()
+        return key
+
+    async def _read(self, hashed: bytes) -> ApiKey:
+        key, now = await self._stored(hashed), self._clock.now()
         if key.last_used_at is not None and now - key.last_used_at < NOTED_EVERY:
             return key
         async with self._database.write() as connection:

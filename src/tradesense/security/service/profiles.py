@@ -55,10 +55,12 @@ class Profiles:
             f"profile:{user_id}", load, ttl=CHECKED_EVERY, tags=(user_tag(user_id), profile_tag(user_id))
         )
         if profile.data_version < at_least:
-            profile = await self._read(user_id)
-        if profile.disabled_at is not None:
-            raise UserDisabled
-        return profile
+            return await self.look_up(user_id)
+        return _enabled(profile)
+
+    async def look_up(self, user_id: UserId) -> Profile:
+        """The profile as the database has it; raises as `get`."""
+        return _enabled(await self._read(user_id))
 
     async def _read(self, user_id: UserId) -> Profile:
         async with self._database.read() as connection:
@@ -67,3 +69,9 @@ class Profiles:
             raise UserDisabled
         known: dict[str, Any] = {name: getattr(user, name) for name in Profile.__dataclass_fields__}
         return Profile(**known)
+
+
+def _enabled(profile: Profile) -> Profile:
+    if profile.disabled_at is not None:
+        raise UserDisabled
+    return profile

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from keel.clock import Clock
 from keel.ids import uuid7
 from keel.sessions.contract import SessionStore
+from tradesense.db import outbox
 from tradesense.db.engine import Database
 from tradesense.db.tables import Role
 from tradesense.db.writes import Touches
 from tradesense.http.authentication import UserId
 from tradesense.http.versions import raise_data_version
+from tradesense.security.repository import keys
 from tradesense.security.repository import users as repository
 from tradesense.security.repository.users import User
 from tradesense.security.service.passwords import Passwords
@@ -112,6 +114,8 @@ class Users:
             await repository.update_user(connection, user.id, values)
             await raise_data_version(connection, user.id, touches=Touches.NOTES)
             await repository.record(connection, self._clock.now(), action, user=user.id)
+            if "disabled_at" in values and (hashes := await keys.hashes_of(connection, user.id)):
+                await outbox.record_ended(connection, user.id, hashes)
         return replace(user, **values)  # type: ignore[arg-type]
 
     async def get(self, user_id: UserId) -> User:

@@ -1,0 +1,86 @@
+"""What is said on users' channels once a write is committed; whatever becomes of it, the write stands."""
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from keel.context import budget
+from keel.events.contract import Events
+from keel.tasks import Tasks
+from tradesense.db.tables import ImportStatus
+from tradesense.db.writes import Touches, Write
+from tradesense.events.service.channels import of_import, of_user
+from tradesense.ingest.service.running import Progress
+
+_LOG: Final = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+
+class Announcements:
+    """Publishes, in tasks of its own: nobody who has written waits for it, or hears of its failure.
+
+    `reported` hears of each write to a ledger, of which there is more to find out.
+    """
+
+    def __init__(self, events: Events, reported: Callable[[Write], None]) -> None:
+        self._events = events
+        self._reported = reported
+        self._tasks = Tasks()
+
+    def heard(self, writes: Sequence[Write]) -> None:
+        """Say what became of users' data and tokens. A write that is heard of twice is told of once."""
+        for each in writes:
+            known = f"write:{each.id}"
+            if each.touches is Touches.TOKENS:
+                self._say(of_user(each.user_id), {"type": "session.ended"}, idempotency_key=known)
+                continue
+            self._say(of_user(each.user_id), _data(each), idempotency_key=known)
+            if each.touches is Touches.LEDGER:
+                self._reported(each)
+
+    def session_began(self, user: UUID) -> None:
+        """Say that somebody has logged in as this user."""
+        self._say(of_user(user), {"type": "session.created"})
+
+    def progress(self, progress: Progress) -> None:
+        """Say how far an import has come; of what follows closely the newest, and its end in any case."""
+        said = {
+            "type": "import",
+            "import_id": progress.import_id,
+            "status": progress.status,
+            "rows": progress.rows,
+            "executions": progress.executions,
+            "percent": round(progress.percent, 1),
+        }
+        coalesce = f"import:{progress.import_id}" if progress.status is ImportStatus.RUNNING else None
+        for channel in (of_import(progress.import_id), of_user(progress.user_id)):
+            self._say(channel, said, coalesce=coalesce)
+
+    async def close(self, grace: timedelta) -> None:
+        """Say the rest, and nothing after that."""
+        await self._tasks.close(grace)
+
+    def _say(
+        self, channel: str, data: Json, *, idempotency_key: str | None = None, coalesce: str | None = None
+    ) -> None:
+        saying = self._publish(channel, data, idempotency_key, coalesce)
+        try:
+            self._tasks.start(f"telling {channel}", saying, finish=True)
+        except RuntimeError:  # everything is closed already
+            _LOG.info("%s on %s is not told any more", data["type"], channel)
+
+    async def _publish(self, channel: str, data: Json, idempotency_key: str | None, coalesce: str | None) -> None:
+        with budget(None):
+            await self._events.publish(channel, data, idempotency_key=idempotency_key, coalesce=coalesce)
+
+
+def _data(write: Write) -> Json:
+    return {
+        "type": "data",
+        "version": write.version,
+        "touches": write.touches,
+        "accounts": None if write.accounts is None else [*write.accounts],
+    }
