@@ -21,7 +21,6 @@ def worker(
     finish, and then hands it back to whoever works on.
     """
     import asyncio
-    import logging
 
     from tradesense.cli.configuration import load
 
@@ -29,7 +28,6 @@ def worker(
     if settings.is_embedded:
         errors().print("a worker needs a DATABASE_URL of PostgreSQL: SQLite has one writer, the server", style="red")
         raise Exit(1)
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s: %(name)s: %(message)s")
     asyncio.run(run(settings))
 
 
@@ -38,14 +36,16 @@ async def run(settings: "Settings") -> None:
     import asyncio
     import signal
 
+    from keel.logs.assembly import Logs
     from tradesense.app import create_app
     from tradesense.wiring import begin_warming, opened
 
     stopped, loop = asyncio.Event(), asyncio.get_running_loop()
-
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    async with opened(settings) as state:
-        begin_warming(create_app(settings), state)
-        errors().print(f"working, {settings.imports_at_once} imports at a time", soft_wrap=True)
-        await stopped.wait()
+    with Logs.open(settings.log_options) as logs:
+        async with opened(settings) as state:
+            state["keel"].traces.observers.append(logs)
+            begin_warming(create_app(settings), state)
+            errors().print(f"working, {settings.imports_at_once} imports at a time", soft_wrap=True)
+            await stopped.wait()

@@ -95,7 +95,7 @@ class ImportRunner:
 
     async def _give_up(self, run: ImportRun, record: ImportRecord, error: str) -> None:
         async def park(connection: WriteConnection) -> None:
-            await self._park(connection, AGAIN, str(record.id), record.attempts, error)
+            await self._park(connection, AGAIN, str(record.id), record.attempts + 1, error)
 
         await run.end(ImportStatus.FAILED, findings.one_error(OURS), park)
 

@@ -29,6 +29,7 @@ from tradesense.ingest.service.running import Equipment, Progress
 from tradesense.ingest.service.undoing import Undoing
 from tradesense.ingest.service.uploads import Imports, Upload
 from tradesense.ingest.tasks import ImportRunner
+from tradesense.work.repository import unpark
 from tradesense.work.service.lanes import Lane
 from tradesense.work.service.queue import TaskQueue
 
@@ -101,6 +102,15 @@ class World:
         await self.imports.answer(self.user, record.id, options, account_id)
         await self.drain()
         return await self.imports.get(self.user, record.id)
+
+    async def let_wait(self, table: Table[Any]) -> None:
+        """Let what was put back be ready at once."""
+        async with self.database.write() as connection:
+            await connection.execute(update(table).values(claimed_until=None))
+
+    async def retry(self, task: UUID) -> None:
+        async with self.database.write() as connection:
+            assert await unpark(connection, task, SystemClock().now())
 
     async def add_account(self, **values: object) -> UUID:
         account, at = uuid7(), SystemClock().now()

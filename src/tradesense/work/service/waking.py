@@ -128,6 +128,9 @@ class TaskiqWaker:
         """Close the connections; what was received must have ended."""
         for broker in self._brokers.values():
             await broker.shutdown()
+            if isinstance(broker, RedisStreamSentinelBroker):  # which leaves them open
+                for sentinel in broker.sentinel.sentinels:
+                    await sentinel.aclose()
 
     def _broker(self, lane: str) -> AsyncBroker:
         if lane not in self._brokers:
@@ -144,21 +147,28 @@ class TaskiqWaker:
 
     async def _listen_on(self, lane: Lane) -> None:
         while True:
+            listening = self._tasks.start(f"{lane.name}: connected", self._listen(lane))
             try:
-                await self._listen(lane)
-            except _AWAY as error:
-                self._note(error)
-                await asyncio.sleep(RETRY_S * (1 + random.random()))
+                await asyncio.wait([listening])
+            finally:
+                # A cancellation that meets redis-py while it connects anew may be lost.
+                while not listening.done():
+                    listening.cancel()
+                    await asyncio.wait([listening], timeout=RETRY_S / 10)
+            await asyncio.sleep(RETRY_S * (1 + random.random()))
 
     async def _listen(self, lane: Lane) -> None:
         broker = self._broker(lane.name)
-        await broker.startup()  # makes the group, also where the server was emptied
-        self._note(None)
-        async with aclosing(broker.listen()) as messages:
-            await lane.room()
-            async for message in messages:
-                self._tasks.start(f"{lane.name}: woken", self._receive(broker, message), finish=True)
+        try:
+            await broker.startup()  # makes the group, also where the server was emptied
+            self._note(None)
+            async with aclosing(broker.listen()) as messages:
                 await lane.room()
+                async for message in messages:
+                    self._tasks.start(f"{lane.name}: woken", self._receive(broker, message), finish=True)
+                    await lane.room()
+        except _AWAY as error:
+            self._note(error)
 
     async def _receive(self, broker: AsyncBroker, message: AckableMessage | bytes) -> None:
         content = message.data if isinstance(message, AckableMessage) else message
