@@ -20,6 +20,7 @@ from tradesense.ingest.service.restoring import Restoring
 from tradesense.ingest.service.running import Equipment, ImportRun, Stopped, Withdrawn
 from tradesense.work.service.retrying import pause, told
 from tradesense.work.service.running import DIED, Handler, TaskRun
+from tradesense.work.service.tracing import job
 
 MOST_ATTEMPTS: Final = 20
 """Attempts after which an import that always ends with its process is given up."""
@@ -82,7 +83,8 @@ class ImportRunner:
             if record.attempts >= MOST_ATTEMPTS:
                 await self._give_up(run, record, DIED)
             else:
-                await run.run()
+                with job("import", record.traceparent):
+                    await run.run()
         except Exception as error:  # noqa: BLE001 - logged; the file may be read by a later version
             _LOG.exception("import %s met an error of ours", record.id)
             await self._retry(run, record, error)

@@ -19,7 +19,7 @@ from tradesense.ingest.repository import places, queue
 from tradesense.ingest.repository.queue import ImportRecord
 from tradesense.ingest.service.changing import DELETED_STAY
 from tradesense.ingest.service.files import KeptFiles, Read
-from tradesense.work.service.queue import traceparent
+from tradesense.work.service.tracing import traceparent
 
 
 class BrokerUnknown(Invalid):

@@ -8,13 +8,13 @@ from uuid import UUID
 from keel.clock import Clock
 from keel.errors import Conflict, NotFound
 from keel.ids import uuid7
-from keel.traces.propagation import outgoing
 from tradesense.db.engine import Database, WriteConnection, Writing
 from tradesense.db.tables import TaskState
 from tradesense.http.authentication import Principal
 from tradesense.security.repository.users import record
 from tradesense.work import repository
 from tradesense.work.repository import TaskRecord
+from tradesense.work.service.tracing import traceparent
 
 KEPT: Final = timedelta(days=2)
 """How long tasks stay once they are done."""
@@ -35,11 +35,6 @@ class TaskNotParked(Conflict):
 
     def __init__(self) -> None:
         super().__init__("The task is not parked.")
-
-
-def traceparent() -> str | None:
-    """Whose trace this is done for (W3C Trace Context); None where for none."""
-    return outgoing().get("traceparent")
 
 
 class TaskQueue:

@@ -16,6 +16,7 @@ from tradesense.db.tables import TaskState
 from tradesense.work import repository
 from tradesense.work.repository import TaskRecord, Worker
 from tradesense.work.service.retrying import pause, told
+from tradesense.work.service.tracing import job
 
 MOST_ATTEMPTS: Final = 5
 """Attempts after which a task is parked, whether they ended with an error or with their process."""
@@ -87,7 +88,8 @@ class TaskRun:
         if self.record.attempts >= MOST_ATTEMPTS:
             await self._park(DIED)
             return
-        await handler(self)
+        with job(f"task {self.record.kind}", self.record.traceparent):
+            await handler(self)
         if not self._is_done:
             async with self.finishing():
                 pass
