@@ -23,9 +23,7 @@ from keel.sessions.assembly import SessionOptions
 from keel.sessions.contract import Lifetimes
 from keel.tasks import Tasks
 from tradesense.accounts.service import Accounts
-from tradesense.analytics.repository import Selection
 from tradesense.analytics.service.asking import Analytics
-from tradesense.analytics.service.studies import Question
 from tradesense.brokers.documents import Limits
 from tradesense.db.copies import Copies
 from tradesense.db.engine import Database
@@ -41,7 +39,7 @@ from tradesense.events.live.lines import Lines
 from tradesense.events.service.announcements import Announcements
 from tradesense.events.service.channels import Channels
 from tradesense.events.service.presence import Presence
-from tradesense.events.service.reports import Reports, Waiting
+from tradesense.events.service.reports import Reports
 from tradesense.http import limits
 from tradesense.http.authentication import Authentication, SessionCookie, TrustedOrigins, UserId
 from tradesense.http.remembered import RememberedAnswers
@@ -108,6 +106,9 @@ class SecurityState(TypedDict):
 class PlatformState(TypedDict):
     """What the others stand on."""
 
+    channels: Channels
+    lines: Lines
+    presence: Presence
     decisions: Decisions
     health: HealthChecker
     instance: Instance
@@ -133,15 +134,7 @@ class TradingState(TypedDict):
     portfolio: Portfolio
 
 
-class LiveState(TypedDict):
-    """What is told as it happens, and to whom."""
-
-    lines: Lines
-    channels: Channels
-    presence: Presence
-
-
-class State(SecurityState, TradingState, LiveState, PlatformState):
+class State(SecurityState, TradingState, PlatformState):
     """What requests can ask for; `tradesense.http.state.provided` finds it by name."""
 
 
@@ -183,8 +176,7 @@ async def opened(
     sessions = SqlSessions(database, clock, lifetimes)
     async with _keel(settings, SessionOptions(sessions, lifetimes, clock)) as keel:
         invalidator = around(Copies(keel.cache, keel.sessions))
-        waiting = Waiting()
-        told = Announcements(keel.events, waiting.note)
+        told = Announcements(keel.events)
         invalidations = database.after_commit = Invalidations(invalidator, clock, told.heard)
         tasks, fences = Tasks(keel.failures.task_failed), Fences(database, keel.locks)
         waker = taskiq_waker(tasks, _secret(settings.redis_url), settings.namespace) if works else Nobody()
@@ -200,12 +192,18 @@ async def opened(
             security = _security(ground, passwords or Passwords())
             warming = Warming(security["identities"].acting_for, WARMED)
             trading = _trading(ground)
+            reports = Reports(
+                told.waiting, keel.events, database, trading["portfolio"], security["identities"].acting_for
+            )
+            tasks.start("telling what writes have changed", reports.run())
             work.daily(Aggregation.AT, "daily figures", Aggregation(database, clock).run)
             work.start()
             yield {
                 **security,
                 **trading,
-                **_live(ground, waiting, security["identities"], trading),
+                "channels": Channels(trading["imports"]),
+                "lines": _lines(ground, security["identities"]),
+                "presence": Presence(keel.events, database),
                 "health": keel.health,
                 "decisions": Decisions(keel.failures, database, clock),
                 "instance": Instance("tradesense", version("tradesense"), _secret(settings.scrape_token)),
@@ -360,20 +358,10 @@ def _observer(ground: _Ground) -> Observer:
     return observe
 
 
-def _live(ground: _Ground, waiting: Waiting, identities: Identities, trading: TradingState) -> LiveState:
-    events, database = ground.keel.events, ground.database
-
-    async def summarise(user: UUID) -> Mapping[str, Any]:
-        who = await identities.acting_for(UserId(user))
-        return await trading["portfolio"].summary(who, Question(Selection()))
-
-    ground.tasks.start("telling what writes have changed", Reports(waiting, events, database, summarise).run())
-    watch, most = ground.keel.sessions.watch, ground.settings.live_connections
-    return {
-        "lines": Lines(events, identities.open_until, watch, ground.clock, ground.tasks, most=most),
-        "channels": Channels(trading["imports"]),
-        "presence": Presence(events, database),
-    }
+def _lines(ground: _Ground, identities: Identities) -> Lines:
+    """The live connections of users."""
+    keel, most = ground.keel, ground.settings.live_connections
+    return Lines(keel.events, identities.open_until, keel.sessions.watch, ground.clock, ground.tasks, most=most)
 
 
 def begin_warming(app: FastAPI, state: State) -> None:
@@ -403,10 +391,8 @@ def lifespan(settings: Settings, opening: Opening = opened) -> Living:
                 recent = await state["logins"].recently_active(WARMED_USERS)
                 state["tasks"].start("warming", state["warming"].warm(*recent))
                 state["health"].start()
-                try:
-                    yield {**state, "logs": logs}
-                finally:
-                    state["health"].drain()
-                    await state["lines"].close()
+                yield {**state, "logs": logs}
+                state["health"].drain()
+                await state["lines"].close()
 
     return living

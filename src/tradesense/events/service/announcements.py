@@ -1,7 +1,7 @@
 """What is said on users' channels once a write is committed; whatever becomes of it, the write stands."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -12,6 +12,7 @@ from keel.tasks import Tasks
 from tradesense.db.tables import ImportStatus
 from tradesense.db.writes import Touches, Write
 from tradesense.events.service.channels import of_import, of_user
+from tradesense.events.service.reports import Waiting
 from tradesense.ingest.service.running import Progress
 
 _LOG: Final = logging.getLogger(__name__)
@@ -22,12 +23,12 @@ Json = dict[str, Any]
 class Announcements:
     """Publishes, in tasks of its own: nobody who has written waits for it, or hears of its failure.
 
-    `reported` hears of each write to a ledger, of which there is more to find out.
+    Of writes to a ledger, `waiting` has those of which there is more to find out.
     """
 
-    def __init__(self, events: Events, reported: Callable[[Write], None]) -> None:
+    def __init__(self, events: Events) -> None:
+        self.waiting = Waiting()
         self._events = events
-        self._reported = reported
         self._tasks = Tasks()
 
     def heard(self, writes: Sequence[Write]) -> None:
@@ -39,7 +40,7 @@ class Announcements:
                 continue
             self._say(of_user(each.user_id), _data(each), idempotency_key=known)
             if each.touches is Touches.LEDGER:
-                self._reported(each)
+                self.waiting.note(each)
 
     def session_began(self, user: UUID) -> None:
         """Say that somebody has logged in as this user."""

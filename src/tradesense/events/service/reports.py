@@ -10,10 +10,14 @@ from uuid import UUID
 from keel.context import budget, principal
 from keel.errors import Refusal
 from keel.events.contract import Events, MessageTooLarge
+from tradesense.analytics.repository import Selection
+from tradesense.analytics.service.studies import Question
 from tradesense.db.engine import Database
 from tradesense.db.writes import Write
 from tradesense.events import repository
 from tradesense.events.service.channels import of_user
+from tradesense.http.authentication import Principal, UserId
+from tradesense.portfolio.service import Portfolio
 
 GATHER_S: Final = 0.2
 """How long writes are gathered: those that follow closely make one summary."""
@@ -26,8 +30,8 @@ _OF_THE_MOMENT: Final = frozenset({"as_of", "version"})
 _LOG: Final = logging.getLogger(__name__)
 
 Json = Mapping[str, Any]
-Summarise = Callable[[UUID], Awaitable[Json]]
-"""A user's portfolio summary as it stands; raises a Refusal where they are not to have one."""
+ActingFor = Callable[[UserId], Awaitable[Principal]]
+"""The user, as this process acts for them; raises a Refusal where they are disabled, or gone."""
 
 
 class _Brought(NamedTuple):
@@ -62,11 +66,14 @@ class Waiting:
 class Reports:
     """Tells users who listen which executions and trades came, and what of their summary has changed."""
 
-    def __init__(self, waiting: Waiting, events: Events, database: Database, summarise: Summarise) -> None:
+    def __init__(
+        self, waiting: Waiting, events: Events, database: Database, portfolio: Portfolio, acting_for: ActingFor
+    ) -> None:
         self._waiting = waiting
         self._events = events
         self._database = database
-        self._summarise = summarise
+        self._portfolio = portfolio
+        self._acting_for = acting_for
         self._last: OrderedDict[UUID, Json] = OrderedDict()
 
     async def run(self) -> None:
@@ -103,7 +110,8 @@ class Reports:
             await self._events.publish(of_user(user), said)
 
     async def _tell_summary(self, user: UUID) -> None:
-        now, before = await self._summarise(user), self._last.get(user)
+        who, before = await self._acting_for(UserId(user)), self._last.get(user)
+        now = await self._portfolio.summary(who, Question(Selection()))
         changed = _changed(before, now)
         if not changed:
             return
