@@ -12,7 +12,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.samples import Sample
 
-STEP: Final = 100
+STEP: Final = 50
 """Samples that are written in a row; they take some 1 ms."""
 PAUSE_S: Final = 0.0005
 """For how long the thread then lets go of the interpreter, which the event loop takes at once if it needs it."""
@@ -72,7 +72,7 @@ def render(form: Form, families: Iterable[Metric]) -> bytes:
         return written
     if form is Form.TEXT:
         return exposition.generate_latest(paced)
-    return msgspec.json.encode({"metrics": [_family(each) for each in paced.collect()]})
+    return b'{"metrics":[%b]}' % b",".join(_json(each) for each in paced.collect())
 
 
 class _Families:
@@ -89,7 +89,7 @@ class _Families:
 
 
 class _Steps:
-    """Samples, with a pause after every hundred of them; when each child was made is nobody's concern."""
+    """Samples, with a pause after each step; when each child was made is nobody's concern."""
 
     def __init__(self, samples: Iterable[Sample]) -> None:
         self._samples = samples
@@ -101,11 +101,10 @@ class _Steps:
             sleep(PAUSE_S)
 
 
-def _family(family: Metric) -> dict[str, object]:
-    return {
-        "name": family.name,
-        "type": family.type,
-        "unit": family.unit,
-        "help": family.documentation,
-        "samples": [{"name": each.name, "labels": each.labels, "value": each.value} for each in family.samples],
-    }
+def _json(family: Metric) -> bytes:
+    """One family; each sample is encoded by itself, so that nothing large is in the making."""
+    about = {"name": family.name, "type": family.type, "unit": family.unit, "help": family.documentation}
+    samples = (
+        msgspec.json.encode({"name": each.name, "labels": each.labels, "value": each.value}) for each in family.samples
+    )
+    return b'%b,"samples":[%b]}' % (msgspec.json.encode(about)[:-1], b",".join(samples))

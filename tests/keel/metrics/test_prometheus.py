@@ -128,8 +128,8 @@ async def busy(metrics: PrometheusMetrics) -> PrometheusMetrics:
     metrics.collect_from(requests)
     metrics.counter("odd", 'A "text" with \\ and\nlines.', ["name"]).inc('quote " backslash \\ line \n ünï')
     for number in range(500):
-        segment = Segment("http", "", f"{number:032x}", 1, is_sampled=True)
-        segment.method, segment.route = "GET", f"/routes/{number % ROUTES}"
+        segment = Segment("http", "", f"{number:032x}", 1)
+        segment.method, segment.route, segment.is_kept = "GET", f"/routes/{number % ROUTES}", True
         segment.status = 200 + number // ROUTES
         segment.ended_ns = segment.began_ns + number * 100_000
         requests.observed(segment)
