@@ -1,11 +1,13 @@
 """Who asks, and how long it may take: what is known for the length of one request."""
 
+import sys
 import time
 from asyncio import current_task
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from threading import current_thread
 from time import perf_counter_ns
 from types import FrameType
 from typing import Any, Final, NamedTuple, Protocol
@@ -200,7 +202,10 @@ class Segment(Struct, eq=False):
     attributes: Mapping[str, Any] | None = None
     """What else is known, by the names of OpenTelemetry's conventions."""
 
-    bound = outer = task = None  # nothing binds a segment to a part of its context; see `Doing`
+    generators: "list[InGenerator] | None" = None
+    """Spans that are open within generators."""
+
+    parent = None  # within this process nothing is around it
 
     @property
     def title(self) -> str:
@@ -253,27 +258,30 @@ class Doing(Protocol):
         """By which its parts know it."""
 
     @property
-    def bound(self) -> object | None:
-        """None, unless it is current for a part of its context only: while a frame runs, or no more (OVER).
-
-        A generator has no context of its own. A span that is open in one that is suspended is not what its consumer
-        does.
-        """
-
-    @property
     def segment(self) -> Segment:
         """The segment that it belongs to."""
 
     @property
-    def outer(self) -> "Doing | None":
-        """What was current before."""
+    def parent(self) -> "Doing | None":
+        """What it is a part of; None of a segment."""
+
+
+class InGenerator(Doing, Protocol):
+    """A span that is open within a generator.
+
+    A generator has no context of its own: what is set in one that then yields is set for its consumer, and for every
+    task that the consumer starts. So such a span is in no context. It is what is under way where its frame runs.
+    """
+
+    @property
+    def frame(self) -> FrameType:
+        """The generator's. While it is suspended nobody waits for it: it has no `f_back`."""
 
     @property
     def task(self) -> object:
-        """The task in which the frame runs; others, which have inherited the context, are done for the span."""
+        """The task, else the thread, in which the frame runs."""
 
 
-OVER: Final = object()
 doing: "Final[ContextVar[Doing | None]]" = ContextVar("doing", default=None)
 """For `keel.traces`, which sets it; others ask `current_segment` or `current_doing`."""
 
@@ -281,24 +289,32 @@ doing: "Final[ContextVar[Doing | None]]" = ContextVar("doing", default=None)
 def current_doing() -> Doing | None:
     """The innermost span that is open here, or the segment."""
     now = doing.get()
-    return now if now is None or now.bound is None else standing(now)
+    return now if now is None or not now.segment.generators else within_generators(now)
 
 
-def standing(now: Doing | None) -> Doing | None:
-    """`now`, or the nearest outside of it that is current here."""
-    while now is not None and now.bound is not None:
-        if isinstance(now.bound, FrameType) and (now.bound.f_back is not None or now.task is not running_task()):
-            return now
-        now = now.outer
+def within_generators(now: Doing) -> Doing:
+    """What is under way where `now` is what the context says: it, or a generator's span that was entered within."""
+    here = running_task()
+    running = [each for each in now.segment.generators or () if each.frame.f_back is not None and each.task is here]
+    around = now.parent
+    while running and around is not None:
+        running = [each for each in running if each is not around]
+        around = around.parent
+    frame: FrameType | None = sys._getframe(1) if running else None  # noqa: SLF001 - who is innermost is on the stack
+    while frame is not None:
+        for each in reversed(running):
+            if each.frame is frame:
+                return each
+        frame = frame.f_back
     return now
 
 
 def running_task() -> object:
-    """The task that is running; None where there is no event loop."""
+    """The task that is running, else the thread."""
     try:
-        return current_task()
+        return current_task() or current_thread()
     except RuntimeError:
-        return None
+        return current_thread()
 
 
 def current_segment() -> Segment | None:

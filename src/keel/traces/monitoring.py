@@ -60,23 +60,24 @@ def _awaited(function: Callable[..., Any], name: str, attributes: dict[str, Any]
 class _Steps:
     """The span of a generator: current during a step with whatever is open within it, and not between steps."""
 
-    __slots__ = ("_inner", "_span")
+    __slots__ = ("_inner", "_outer", "_span")
 
     def __init__(self, name: str, attributes: dict[str, Any]) -> None:
         self._span = Span(name, "internal", attributes)
         self._inner: Doing | None = None
+        self._outer: Doing | None = None
 
     def __enter__(self) -> None:
-        span = self._span
+        self._outer = doing.get()
         if self._inner is not None:
-            span.outer = doing.get()
             doing.set(self._inner)
-        elif span.begin():
-            doing.set(span)
+        elif self._span.begin():
+            doing.set(self._span)
 
     def __exit__(self, *_: object) -> None:
-        self._inner = doing.get()
-        doing.set(self._span.outer)
+        now = doing.get()
+        self._inner = None if now is self._outer else now
+        doing.set(self._outer)
 
     def end(self, error: BaseException | None) -> None:
         self._span.end(error)

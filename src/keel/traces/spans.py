@@ -1,19 +1,20 @@
 """`span`: a part of what is under way, with its name, from where its block begins to where it ends.
 
-What is current is kept in a context variable, so that tasks inherit it. A span that is opened within a generator is
-bound to its frame (`keel.context.Doing`), unless `contextlib` has made a block of the generator: there what is done in
-the block is meant.
+What is current is kept in a context variable, so that tasks inherit it. A span that is opened within a generator is not
+(`keel.context.InGenerator`), unless `contextlib` has made a block of the generator: there what is done in the block is
+meant. A task that is started directly in a generator's span is part of what the generator is part of.
 """
 
 import contextlib
 import sys
 from collections.abc import Mapping
 from inspect import CO_ASYNC_GENERATOR, CO_GENERATOR
+from random import getrandbits
 from time import perf_counter_ns
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
-from keel.context import MOST_SPANS, OVER, Doing, Segment, SpanRecord, doing, running_task, standing
+from keel.context import MOST_SPANS, Doing, Segment, SpanRecord, doing, running_task, within_generators
 from keel.current import NoKeel, current
 from keel.logs.exceptions import type_name
 from keel.traces.propagation import Parent, new_span_id
@@ -29,28 +30,31 @@ class Span:
     __slots__ = (
         "_began_ns",
         "_is_recorded",
-        "_parent_id",
+        "_is_stranded",
+        "_outer",
         "_traces",
         "attributes",
-        "bound",
+        "frame",
         "kind",
         "name",
-        "outer",
+        "parent",
         "segment",
         "span_id",
         "task",
     )
 
     segment: Segment
-    outer: Doing | None
+    parent: Doing | None
+    frame: FrameType
     task: object
 
     def __init__(self, name: str, kind: str, attributes: Mapping[str, Any] | None) -> None:
         self.name = name
         self.kind = kind
         self.attributes = attributes
-        self.bound: object | None = None
         self.span_id = 0
+        self.task: object = None
+        self._is_stranded = False
         self._is_recorded = False
         self._traces: Traces | None = None
 
@@ -63,15 +67,16 @@ class Span:
 
         Without a segment, or in a task that has outlived its own, it becomes a segment itself.
         """
-        outer = self.outer = doing.get()
-        parent = outer if outer is None or outer.bound is None else standing(outer)
+        parent = self._outer = doing.get()
         if parent is None or parent.segment.ended_ns:
             return self._begin_segment(parent)
         segment = self.segment = parent.segment
-        self._parent_id = parent.span_id
+        if segment.generators:
+            parent = within_generators(parent)
+        self.parent = parent
         segment.begun_spans += 1
         self._is_recorded = segment.begun_spans <= MOST_SPANS
-        self.span_id = new_span_id() if self._is_recorded else parent.span_id
+        self.span_id = (getrandbits(64) or 1) if self._is_recorded else parent.span_id
         self._began_ns = perf_counter_ns()
         return True
 
@@ -81,7 +86,7 @@ class Span:
         except NoKeel:
             return False
         segment = self.segment = self._traces.begin("job", self.name, _parent(parent))
-        self.span_id = segment.span_id
+        self.span_id, self.parent = segment.span_id, None
         if parent is not None:
             before = parent.segment
             segment.request_id, segment.correlation_id = before.request_id, before.correlation_id
@@ -90,7 +95,7 @@ class Span:
 
     def end(self, error: BaseException | None) -> None:
         """It is over, with this error if any."""
-        if self._is_recorded and not self.segment.ended_ns:
+        if self._is_recorded and self.parent is not None and not self.segment.ended_ns:
             ended = perf_counter_ns()
             failed = "" if error is None or isinstance(error, GeneratorExit) else type_name(error)
             self.segment.spans.append(
@@ -98,7 +103,7 @@ class Span:
                     SpanRecord,
                     (
                         self.span_id,
-                        self._parent_id,
+                        self.parent.span_id,
                         self.name,
                         self.kind,
                         self._began_ns,
@@ -114,29 +119,31 @@ class Span:
                 self.segment.error = error
             self._traces.end(self.segment)
 
+    def enter(self, frame: FrameType) -> None:
+        """Be current from now on: in this context, or where the generator runs that `frame` is of."""
+        if frame.f_code.co_flags & _GENERATOR:
+            caller = frame.f_back
+            if caller is None or caller.f_globals is not _CONTEXTLIB:
+                self.frame, self.task = frame, running_task()
+                self.segment.generators = [*(self.segment.generators or ()), self]
+                return
+        doing.set(self)
+
     def leave(self) -> None:
         """Be current no more."""
-        if doing.get() is self:
-            outer = self.outer
-            while outer is not None and outer.bound is OVER:
-                outer = outer.outer
+        if self.task is not None:
+            self.segment.generators = [each for each in self.segment.generators or () if each is not self]
+        elif doing.get() is self:
+            outer = self._outer
+            while isinstance(outer, Span) and outer._is_stranded:  # noqa: SLF001 - a Span
+                outer = outer._outer  # noqa: SLF001 - as before
             doing.set(outer)
-            self.bound = None
-        else:  # others that began within it are still open, or this is another context
-            self.bound = OVER
-
-    def bind(self, frame: FrameType) -> None:
-        """Be current only while the generator runs that `frame` is of."""
-        caller = frame.f_back
-        if caller is None or caller.f_globals is not _CONTEXTLIB:
-            self.bound, self.task = frame, running_task()
+        else:  # it was left before what began within it: that must not make it current again
+            self._is_stranded = True
 
     def __enter__(self) -> Self:
         if self.begin():
-            frame = sys._getframe(1)  # noqa: SLF001 - the only way to know that it is a generator's
-            if frame.f_code.co_flags & _GENERATOR:
-                self.bind(frame)
-            doing.set(self)
+            self.enter(sys._getframe(1))  # noqa: SLF001 - the only way to know that it is a generator's
         return self
 
     def __exit__(
@@ -147,10 +154,7 @@ class Span:
 
     async def __aenter__(self) -> Self:
         if self.begin():
-            frame = sys._getframe(1)  # noqa: SLF001 - as above
-            if frame.f_code.co_flags & _GENERATOR:
-                self.bind(frame)
-            doing.set(self)
+            self.enter(sys._getframe(1))  # noqa: SLF001 - as above
         return self
 
     async def __aexit__(
@@ -182,12 +186,11 @@ def record(
     error: str = "",
 ) -> None:
     """A part that began at `began_ns` (`time.perf_counter_ns`) and ends now, for who is told only when it is over."""
-    now = doing.get()
-    if now is None:
-        return
-    parent = now if now.bound is None else standing(now)
+    parent = doing.get()
     if parent is None or (segment := parent.segment).ended_ns:
         return
+    if segment.generators:
+        parent = within_generators(parent)
     segment.begun_spans += 1
     if segment.begun_spans <= MOST_SPANS:
         content = (new_span_id(), parent.span_id, name, kind, began_ns, perf_counter_ns(), attributes, error)

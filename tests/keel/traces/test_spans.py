@@ -114,6 +114,7 @@ async def test_asynchronous_generators_that_take_turns_keep_their_spans_apart(se
             for number in range(2):
                 await asyncio.sleep(0)
                 with span(f"{name} {number}"):
+                    await inner(f"{name} {number} inside")
                     await asyncio.gather(inner(f"{name} {number} task"))
                     yield number
 
@@ -131,7 +132,8 @@ async def test_asynchronous_generators_that_take_turns_keep_their_spans_apart(se
     expected = {"consumer 0": "segment", "consumer 1": "segment"}
     for name in ("first", "second"):
         expected |= {name: "segment", f"{name} 0": name, f"{name} 1": name}
-        expected |= {f"{name} 0 task": f"{name} 0", f"{name} 1 task": f"{name} 1"}
+        expected |= {f"{name} 0 inside": f"{name} 0", f"{name} 1 inside": f"{name} 1"}
+        expected |= {f"{name} 0 task": "segment", f"{name} 1 task": "segment"}
     assert tree(segment) == expected
 
 
