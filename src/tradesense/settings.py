@@ -177,6 +177,8 @@ class Settings(BaseModel):
     """Imports that a process which works runs at a time."""
     shutdown_s: float = Field(default=20, alias="TRADESENSE_SHUTDOWN_S", ge=0, le=3600)
     """Seconds that running work is given to finish when the process stops, before it is handed back."""
+    drain_s: float = Field(default=0, alias="TRADESENSE_DRAIN_S", ge=0, le=600)
+    """Seconds that a process which is told to stop serves on and says that it is not ready, for balancers to notice."""
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", alias="LOG_LEVEL")
     log_format: Form = Field(default=Form.JSON, alias="LOG_FORMAT")
     """`json` for programs, or `console` for people."""

@@ -1,0 +1,52 @@
+"""Before a server ends: it says so for a while, and goes on meanwhile, so that nobody is sent to it any more."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from types import FrameType
+from typing import Final
+
+from tradesense.settings import Settings
+from tradesense.wiring import Opening, State
+
+_ENDS: Final = signal.SIGTERM
+"""What orchestrators send. Whoever presses Ctrl-C does not want to wait."""
+
+
+def draining(opening: Opening) -> Opening:
+    """What opens the same, and is not ready from the moment on that the process is told to end."""
+
+    @asynccontextmanager
+    async def opened(settings: Settings) -> AsyncIterator[State]:
+        async with opening(settings) as state:
+            with put_off(state["health"].drain, settings.drain_s):
+                yield state
+
+    return opened
+
+
+@contextmanager
+def put_off(begin: Callable[[], None], wait_s: float) -> Iterator[None]:
+    """Call `begin` when the process is told to end, and pass that on `wait_s` seconds later; told twice, at once."""
+    loop, before = asyncio.get_running_loop(), signal.getsignal(_ENDS)
+    told = False
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        if callable(before):
+            before(number, frame)
+
+    def heard(number: int, frame: FrameType | None) -> None:
+        nonlocal told
+        begin()
+        if told or not wait_s:
+            pass_on(number, frame)
+        else:
+            loop.call_soon_threadsafe(loop.call_later, wait_s, pass_on, number, None)
+        told = True
+
+    signal.signal(_ENDS, heard)
+    try:
+        yield
+    finally:
+        signal.signal(_ENDS, before)
