@@ -16,6 +16,7 @@ from keel.clock import Clock, SystemClock
 from keel.health.checker import HealthChecker
 from keel.health.machine import DiskCheck
 from keel.logs.assembly import Logs
+from keel.metrics import telling
 from keel.opening import Keel, Servers
 from keel.ratelimit.limiter import RateLimits
 from keel.ratelimit.rulefile import RuleFile, RulesMalformed
@@ -290,6 +291,7 @@ def _measure(ground: _Ground) -> None:
     metrics, active = ground.keel.metrics, ActiveUsers(ground.clock)
     ground.keel.traces.observers.append(active)
     metrics.read(active.readings)
+    metrics.read(lambda: telling.of_traces(ground.keel.traces.stats))
     metrics.read(Today(ground.database, ground.clock, ground.tasks).readings)
     metrics.read(partial(pool_readings, ground.database))
 
@@ -387,6 +389,7 @@ def lifespan(settings: Settings, opening: Opening = opened) -> Living:
         with Logs.open(settings.log_options) as logs:
             async with opening(settings) as state:
                 state["keel"].traces.observers.append(logs)
+                state["keel"].metrics.read(lambda: telling.of_logs(logs.stats))
                 begin_warming(app, state)
                 recent = await state["logins"].recently_active(WARMED_USERS)
                 state["tasks"].start("warming", state["warming"].warm(*recent))

@@ -101,6 +101,8 @@ async def test_they_tell_of_requests_by_route_and_of_what_stands_beneath(user: P
     assert found["db_client_connections"].keys() >= {("write", "idle"), ("write", "used")}
     assert found["tradesense_users_active"] == {(): 1}
     assert found["event_loop_lag_seconds_count"][()] >= 0
+    assert found["log_lines_total"].keys() == {("written",), ("dropped",), ("failed",)}
+    assert sum(found["trace_segments_total"].values()) > 0
 
 
 async def test_they_tell_of_the_business_of_the_day(user: Person) -> None:
