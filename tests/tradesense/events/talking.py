@@ -166,6 +166,13 @@ class Listener(Connection):
             if "data" in fields:
                 return fields.get("id", ""), json.loads(fields["data"])
 
+    async def ended(self) -> str:
+        """Why the server ends it; what it says before is not looked at."""
+        while (said := (await self.event())[1])["type"] != "end":
+            continue
+        reason: str = said["reason"]
+        return reason
+
     async def body(self) -> Json:
         """The document of an answer that is none of events."""
         found: Json = json.loads((await self.sent())["body"])
