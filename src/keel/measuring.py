@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final, Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal
 
-from keel.cache.contract import GroupStats
+from keel.cache.contract import CacheStats, GroupStats
 from keel.cache.hybrid import HybridCache
 from keel.events.contract import Closing
 from keel.events.hub import Hub
@@ -17,8 +17,11 @@ from keel.metrics.contract import Kind, Metrics, Reading
 from keel.ratelimit.limiter import RateLimits
 from keel.redis.observer import State
 from keel.sessions.store import Sessions
+from keel.store.observations import Observations
 
 _HEALTH: Final = {HealthStatus.PASS: 1.0, HealthStatus.WARN: 0.5, HealthStatus.FAIL: 0.0}
+MOST_GROUPS: Final = 50
+"""Of a cache, that an instance tells the others of."""
 _BY_GROUP: Final = {
     "loads": "Values that were computed.",
     "coalesced": "Callers who shared somebody else's computation.",
@@ -152,11 +155,15 @@ class Measured:
     cache: HybridCache
     limits: RateLimits
     health: HealthChecker
+    seen: Observations
 
     def readings(self) -> Iterator[Reading]:
         """All of them: a `Source`."""
         yield from self._of_cache()
         yield from self._of_limits()
+        for what, count in asdict(self.seen.dropped).items():
+            text = "What the store of observations had no room for."
+            yield Reading("observations_dropped", count, {"what": what}, text, Kind.COUNTER)
         for name, found in self.health.found().items():
             text = "What a check found last: 1 pass, 0.5 warn, 0 fail."
             yield Reading("health_check_status", _HEALTH[found.status], {"check": name}, text)
@@ -188,6 +195,19 @@ def _of_group(name: str, counted: GroupStats) -> Iterator[Reading]:
         yield Reading("cache_requests", getattr(counted, field), labels, "Reads of the cache.", Kind.COUNTER)
     for field, text in _BY_GROUP.items():
         yield Reading(f"cache_{field}", getattr(counted, field), {"group": name}, text, Kind.COUNTER)
+
+
+def said_of_cache(stats: CacheStats) -> dict[str, Any]:
+    """What an instance tells the others of its cache."""
+    busiest = sorted(stats.groups.items(), key=lambda each: -each[1].hits - each[1].misses)[:MOST_GROUPS]
+    return {
+        "mode": stats.mode,
+        "bytes": stats.bytes,
+        "limit_bytes": stats.limit_bytes,
+        "entries": stats.entries,
+        "evictions": stats.evictions,
+        "groups": {name: asdict(counted) for name, counted in busiest},
+    }
 
 
 def measure(metrics: Metrics, measured: Measured, locks: LeaseLocks, events: Hub, sessions: Sessions) -> None:

@@ -27,7 +27,8 @@ from keel.locks.contract import Locks
 from keel.locks.leases import LeaseLocks
 from keel.locks.memory import MemoryLockStore
 from keel.locks.redis import RedisLockStore
-from keel.measuring import Measured, RedisMetrics, measure
+from keel.logs.contract import Source
+from keel.measuring import Measured, RedisMetrics, measure, said_of_cache
 from keel.metrics.contract import Metrics
 from keel.metrics.looplag import LoopLag
 from keel.metrics.prometheus import PrometheusMetrics
@@ -38,7 +39,11 @@ from keel.redis.contract import Redis
 from keel.redis.observer import Observer
 from keel.sessions.assembly import SessionOptions, sessions
 from keel.sessions.store import Sessions
+from keel.store.memory import MemoryStore
+from keel.store.observations import Observations
+from keel.store.redis import RedisStore
 from keel.tasks import Tasks
+from keel.traces.calls import TracedRedis
 from keel.traces.contract import TraceOptions
 from keel.traces.recorder import Traces
 
@@ -74,6 +79,7 @@ class Keel:
     traces: Traces
     metrics: Metrics
     failures: Failures
+    observations: Observations
 
     @classmethod
     @asynccontextmanager
@@ -89,14 +95,16 @@ class Keel:
         trace_options: TraceOptions | None = None,
         metrics: Metrics | None = None,
         own: Collection[str] = (),
+        source: Source | None = None,
     ) -> AsyncIterator[Self]:
         """Open everything; it is closed where the block ends.
 
         `redis_url=None` keeps everything in this process. A server that is away is no error: each part goes on by its
         own rule until it comes (KEEL.md). `cache_bytes=0` caches nothing, neither here nor there. `servers` says more
         than `redis_url` can. `alone` promises that no other process shares the data. `session_options` name the store
-        that keeps sessions for good, `trace_options` say which traces are kept, `metrics` measure it, and `own`
-        are the packages whose code tells errors apart. Raises ValueError for a URL that cannot be read.
+        that keeps sessions for good, `trace_options` say which traces are kept, `metrics` measure it, `own` are
+        the packages whose code tells errors apart, and `source` says which instance this is. Raises ValueError for a
+        URL that cannot be read.
         """
         where, metrics = servers or Servers(redis_url), metrics or PrometheusMetrics()
         async with AsyncExitStack() as stack:
@@ -120,9 +128,24 @@ class Keel:
             failures = Failures(groups, tasks, own=own, metrics=metrics)
             tasks.on_error = failures.task_failed
             traces.observers += [metrics.requests(lambda: traces.under_way), failures]
-            measure(metrics, Measured(cache, limits, checks), locks, events, signed_in)
+            store = MemoryStore() if redis is None else RedisStore(redis, namespace)
+            seen = await stack.enter_async_context(Observations.open(store, traces, tasks, source))
+            seen.reported |= {"cache": lambda: said_of_cache(cache.stats()), "lag_ms": lambda: lag.worst_s() * 1000}
+            measure(metrics, Measured(cache, limits, checks, seen), locks, events, signed_in)
             keel = cls(
-                namespace, cache, events, checks, locks, limits, signed_in, tasks, redis, traces, metrics, failures
+                namespace,
+                cache,
+                events,
+                checks,
+                locks,
+                limits,
+                signed_in,
+                tasks,
+                redis,
+                traces,
+                metrics,
+                failures,
+                seen,
             )
             stack.enter_context(current.listed(keel))
             yield keel
@@ -138,7 +161,7 @@ async def _connected(stack: AsyncExitStack, where: Servers, url: str | None, obs
     if url is None:
         return None
     connecting = connect(url, max_connections=where.max_connections, timeout=where.connect_timeout, observer=observer)
-    return await stack.enter_async_context(connecting)
+    return TracedRedis(await stack.enter_async_context(connecting))
 
 
 def _events(stack: AsyncExitStack, redis: Redis | None, namespace: str, tasks: Tasks) -> Hub:

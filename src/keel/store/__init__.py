@@ -1,0 +1,1 @@
+"""The store: what all instances see of each other, within bounds."""
