@@ -31,10 +31,12 @@ from keel.cache.contract import (
 )
 from keel.cache.counting import Group
 from keel.cache.frame import Opened
+from keel.cache.keys import group
 from keel.context import budget
 from keel.errors import Unavailable
 from keel.redis.contract import CommandRefused, RedisUnavailable
 from keel.tasks import Tasks
+from keel.traces.spans import part
 
 LONGEST_WAIT_S: Final = 5.0
 """How long a value is waited for that another process computes, before it is computed here as well."""
@@ -43,7 +45,6 @@ SECOND_WAIT_S: Final = 0.05
 RENEWED_S: Final = 0.7
 _SHORTEST_PAUSE_S: Final = 0.002
 _LONGEST_PAUSE_S: Final = 0.05
-
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -243,7 +244,8 @@ class Flight:
             found = await self._claim(self.shelf.shared)
             if found is not None:
                 return found.value
-        return await self._load()
+        with part("cache.load", {"cache.group": group(self.ask.names.key)}):
+            return await self._load()
 
     # The right to compute
 

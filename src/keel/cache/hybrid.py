@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from functools import lru_cache
-from time import monotonic
+from time import monotonic, perf_counter_ns
 from typing import Any, Final
 
 from keel.cache import keys
@@ -25,11 +25,13 @@ from keel.cache.tiers import Tiers
 from keel.context import budget
 from keel.redis.contract import CommandRefused, RedisUnavailable
 from keel.tasks import Tasks
+from keel.traces.spans import record
 
 AWAY: Final = (RedisUnavailable, CommandRefused)
 """What the shared tier raises where it does not answer."""
 COOLING_S: Final = 1.0
 """How long a stale copy is served without trying again, after computing has failed."""
+_SHARED: Final = {"cache.tier": "shared"}
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -90,10 +92,12 @@ class HybridCache:
         glance = self.glance(ask.known, ask.manner, ask.version)
         if glance is None:
             return await self.settle(ask)
+        began_ns = perf_counter_ns()
         try:
             found = await glance
         except AWAY:
             found = UNANSWERED
+        record("cache.read", began_ns, _SHARED)
         if isinstance(found, Unclear):
             return await self.settle(ask, found)
         ask.outcome = Event.HIT

@@ -8,13 +8,23 @@ meant. A task that is started directly in a generator's span is part of what the
 import contextlib
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from inspect import CO_ASYNC_GENERATOR, CO_GENERATOR
 from random import getrandbits
 from time import perf_counter_ns
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
-from keel.context import MOST_SPANS, Doing, Segment, SpanRecord, doing, running_task, within_generators
+from keel.context import (
+    MOST_SPANS,
+    Doing,
+    Segment,
+    SpanRecord,
+    current_segment,
+    doing,
+    running_task,
+    within_generators,
+)
 from keel.current import NoKeel, current
 from keel.logs.exceptions import type_name
 from keel.traces.propagation import Parent, new_span_id
@@ -177,6 +187,11 @@ def span(name: str, attributes: Mapping[str, Any] | None = None, *, kind: str = 
     return Span(name, kind, attributes)
 
 
+def part(name: str, attributes: Mapping[str, Any] | None = None) -> AbstractContextManager[object]:
+    """`span` for what is worth no trace of its own: nothing where nothing is under way."""
+    return nullcontext() if current_segment() is None else Span(name, "internal", attributes)
+
+
 def record(
     name: str,
     began_ns: int,
@@ -184,12 +199,16 @@ def record(
     *,
     kind: str = "client",
     error: str = "",
+    within: Doing | None = None,
 ) -> None:
-    """A part that began at `began_ns` (`time.perf_counter_ns`) and ends now, for who is told only when it is over."""
-    parent = doing.get()
+    """A part that began at `began_ns` (`time.perf_counter_ns`) and ends now, for who is told only when it is over.
+
+    It is a part of `within`, else of what is current.
+    """
+    parent = within or doing.get()
     if parent is None or (segment := parent.segment).ended_ns:
         return
-    if segment.generators:
+    if segment.generators and within is None:
         parent = within_generators(parent)
     segment.begun_spans += 1
     if segment.begun_spans <= MOST_SPANS:
