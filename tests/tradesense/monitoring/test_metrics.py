@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
@@ -16,6 +17,7 @@ from prometheus_client.openmetrics import parser
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from tests.application import Person, Serve, Served
+from tests.conftest import CHECKOUT
 from tests.samples import fill
 from tests.tradesense.monitoring.conftest import Embedded
 from tests.valkey import free_port
@@ -115,6 +117,15 @@ async def test_they_tell_of_the_business_of_the_day(user: Person) -> None:
     assert found["tradesense_today_imports"] == {("generic", "done"): 1}
     assert found["tradesense_today_executions"] == {(): 4}
     assert found["tradesense_today_trades"] == {(): 0}
+
+
+async def test_every_metric_is_documented(user: Person) -> None:
+    await fill(user)
+    documented = set(re.findall(r"`([a-z_]+)`", (CHECKOUT / "docs" / "metrics.md").read_text()))
+    answer = await user.get("/monitoring/metrics", headers={**SCRAPE, "Accept": "application/json"})
+    for family in answer.json()["metrics"]:
+        told = family["name"] + ("_total" if family["type"] == "counter" else "")
+        assert {told, family["name"]} & documented, told
 
 
 def test_the_token_is_a_secret() -> None:
