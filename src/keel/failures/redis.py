@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, cast
 
 import msgspec
+import zstandard
 
 from keel.failures.contract import (
     MOST_GROUPS,
@@ -50,7 +51,7 @@ class RedisErrorGroups:
         latest = batch.latest
         name = latest.fingerprint
         keys = [self._group(name), self._users(name), self._index]
-        sample = msgspec.msgpack.encode(latest)
+        sample = zstandard.compress(msgspec.msgpack.encode(latest))
         counted: list[Argument] = [name, _us(latest.at), batch.count, sample, self._most, MOST_ROUTES, OTHER, KEPT_S]
         routes: list[Argument] = [part for pair in batch.routes.items() for part in pair]
         gone = await self._redis.run(Scripts.add, keys, [*counted, len(batch.users), *batch.users, *routes])
@@ -102,7 +103,7 @@ class RedisErrorGroups:
 
 
 def _group(fields: dict[bytes, bytes], bits: int) -> ErrorGroup:
-    sample = msgspec.msgpack.decode(fields[b"sample"], type=Occurrence)
+    sample = msgspec.msgpack.decode(zstandard.decompress(fields[b"sample"]), type=Occurrence)
     return ErrorGroup(
         fingerprint=sample.fingerprint,
         type=sample.type,

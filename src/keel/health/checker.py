@@ -6,18 +6,19 @@ from functools import partial
 
 from keel.clock import Clock, SystemClock
 from keel.health.contract import Check, Finding, HealthStatus, Phase, Report
-from keel.health.probes import Probe, Scrub, Terms
+from keel.health.probes import Probe, Terms
+from keel.logs.redaction import Redaction
 from keel.tasks import Tasks
 
 
 class HealthChecker:
-    """Implements `Health`. What checks say goes through `scrub`; nothing is asked unless somebody wants to know."""
+    """Implements `Health`. Nothing is asked unless somebody wants to know, and no secret in an answer is passed on."""
 
-    def __init__(self, tasks: Tasks, clock: Clock | None = None, scrub: Scrub = str) -> None:
+    def __init__(self, tasks: Tasks, clock: Clock | None = None) -> None:
         self.phase = Phase.STARTING
         self._tasks = tasks
         self._clock = clock or SystemClock()
-        self._scrub = scrub
+        self._redaction = Redaction()
         self._probes: dict[str, Probe] = {}
 
     def register_check(
@@ -33,7 +34,7 @@ class HealthChecker:
         if name in self._probes:
             raise ValueError(f"two checks are called {name}")
         terms = Terms(critical, timeout, cache)
-        probe = self._probes[name] = Probe(name, check, terms, self._tasks, self._clock, self._scrub)
+        probe = self._probes[name] = Probe(name, check, terms, self._tasks, self._clock, self._redaction)
         return partial(self._forget, name, probe)
 
     def start(self) -> None:

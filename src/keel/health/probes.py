@@ -3,7 +3,6 @@
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -14,10 +13,9 @@ from typing import Any, Final
 from keel.clock import Clock
 from keel.health.answers import Said, raised, read
 from keel.health.contract import Answer, Check, Finding, HealthStatus
+from keel.logs.redaction import Redaction
 from keel.tasks import Tasks
 
-Scrub = Callable[[str], str]
-"""Takes out of a text what is nobody's business."""
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -40,7 +38,7 @@ class Terms:
 class Probe:
     """Asks one check."""
 
-    def __init__(self, name: str, check: Check, terms: Terms, tasks: Tasks, clock: Clock, scrub: Scrub) -> None:
+    def __init__(self, name: str, check: Check, terms: Terms, tasks: Tasks, clock: Clock, redaction: Redaction) -> None:
         self.found: Finding | None = None
         """What was found last."""
         self._name = name
@@ -48,7 +46,7 @@ class Probe:
         self._terms = terms
         self._tasks = tasks
         self._clock = clock
-        self._scrub = scrub
+        self._redaction = redaction
         self._good_until = float("-inf")
         self._asking: asyncio.Task[Finding] | None = None
         self._work: asyncio.Task[Said] | None = None
@@ -75,8 +73,8 @@ class Probe:
             self._terms.critical,
             round((perf_counter() - began) * 1000, 3),
             self._clock.now(),
-            self._scrub(said.message),
-            said.details,
+            self._redaction.text(said.message),
+            self._redaction.fields(said.details),
         )
         self._tell(found)
         self.found, self._good_until = found, self._clock.monotonic() + self._terms.cache_s
