@@ -8,6 +8,7 @@ from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
+import httpx
 import pytest
 
 from keel.ids import uuid7
@@ -61,7 +62,7 @@ async def account_of(user: Person) -> str:
 
 async def end_of_import(client: Socket) -> list[dict[str, Any]]:
     """What is said of an import, up to its end."""
-    told = []
+    told: list[dict[str, Any]] = []
     while not told or told[-1]["status"] in {"queued", "running"}:
         told.append(await client.heard("import"))
     return told
@@ -159,40 +160,51 @@ async def test_logins_and_their_ends_are_told_of(app: Served, user: Person) -> N
         assert await client.heard("session.ended") == {"type": "session.ended"}
 
 
+class Shown:
+    """A summary as a client keeps it: from what it is told."""
+
+    def __init__(self, client: Socket) -> None:
+        self.figures: dict[str, Any] = {}
+        self.last: dict[str, Any] = {}
+        self._client = client
+        self._version: int | None = None
+
+    async def catch_up(self, made: httpx.Response) -> dict[str, Any]:
+        """What it shows once it has come to the version that a write has made."""
+        assert made.is_success, made.text
+        while self._version is None or self._version < int(made.headers["X-Data-Version"]):
+            self.last = await self._client.heard("summary")
+            assert self.last["since"] in {None, self._version}
+            self.figures |= self.last["changed"]
+            self._version = self.last["version"]
+        return self.figures
+
+
 async def test_of_a_summary_what_has_changed_is_told(app: Served, user: Person) -> None:
     account = await account_of(user)
     async with talking(app, user) as client:
         await client.subscribed(own(user))
-        told = []
-        for fill in (FILL, {**FILL, "side": "sell", "price": "110", "executed_at": "2026-02-17T15:30:00Z"}):
-            made = await user.post("/executions", json={"account_id": account, **fill})
-            assert made.status_code == 201, made.text
-            assert await client.heard("executions") == {
-                "type": "executions",
-                "account_id": account,
-                "version": int(made.headers["X-Data-Version"]),
-                "count": 1,
-                "ids": [made.json()["id"]],
-            }
-            told.append(await client.heard("summary"))
-        opened, closed = (each["changed"] for each in told)
-        assert (opened["open_positions"], opened["net_pnl"]) == (1, "0")
-        assert (closed["open_positions"], closed["net_pnl"]) == (0, "100")
-        assert told[1]["since"] == told[0]["version"]
-        assert "currency" not in closed
-
-
-async def test_a_summary_that_is_the_same_is_not_told_again(app: Served, user: Person) -> None:
-    account = await account_of(user)
-    async with talking(app, user) as client:
-        await client.subscribed(own(user))
-        await user.post("/executions", json={"account_id": account, **FILL})
-        told = await client.heard("summary")
-        await user.patch(f"/accounts/{account}", json={"name": "Other"}, headers={"If-Match": "*"})
-        await user.post("/executions", json={"account_id": account, **FILL, "symbol": "AAPL"})
-        again = await client.heard("summary")
-        assert again["since"] == told["version"]
-        assert set(again["changed"]) >= {"open_positions"}
+        shown = Shown(client)
+        opened = await user.post("/executions", json={"account_id": account, **FILL})
+        assert await client.heard("executions") == {
+            "type": "executions",
+            "account_id": account,
+            "version": int(opened.headers["X-Data-Version"]),
+            "count": 1,
+            "ids": [opened.json()["id"]],
+        }
+        figures = await shown.catch_up(opened)
+        assert (figures["open_positions"], figures["net_pnl"]) == (1, "0")
+        renamed = await user.patch(f"/accounts/{account}", json={"name": "Other"}, headers={"If-Match": "*"})
+        assert renamed.is_success, renamed.text
+        other_way = {"side": "sell", "price": "110", "executed_at": "2026-02-17T15:30:00Z"}
+        closed = await user.post("/executions", json={"account_id": account, **FILL, **other_way})
+        figures = await shown.catch_up(closed)
+        assert (figures["open_positions"], figures["net_pnl"]) == (0, "100")
+        assert "currency" not in shown.last["changed"]
+        assert {**(await user.get("/portfolio/summary")).json(), **figures} == (
+            await user.get("/portfolio/summary")
+        ).json()
 
 
 async def test_nobody_works_for_who_does_not_listen(app: Served, user: Person, monkeypatch: pytest.MonkeyPatch) -> None:
