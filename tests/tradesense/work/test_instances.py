@@ -5,8 +5,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from tradesense.db.engine import Database
 from tradesense.db.tables import accounts, executions, imports
 
 PROGRAM = Path(__file__).with_name("instance_process.py")
-ROWS = 12_000
+ROWS = 8_000
 FILE = "datetime,symbol,side,quantity,price,id\n" + "".join(
     f"2026-02-{1 + n // 86400:02} {n // 3600 % 24:02}:{n // 60 % 60:02}:{n % 60:02},S{n % 5},"
     f"{('buy', 'sell')[n // 5 % 2]},1,{9 + n % 7},{n}\n"
@@ -93,11 +93,16 @@ async def _answers(client: httpx.AsyncClient) -> None:
             await asyncio.sleep(0.05)
 
 
-async def _until(client: httpx.AsyncClient, path: str, reached: Callable[[Any], bool]) -> Any:  # noqa: ANN401 - JSON
-    async with asyncio.timeout(60):
-        while not reached(found := (await client.get(path)).json()):  # noqa: ASYNC110 - it is elsewhere
-            await asyncio.sleep(0.01)
-        return found
+@asynccontextmanager
+async def _heard(client: httpx.AsyncClient, channel: str) -> AsyncIterator[AsyncIterator[Any]]:
+    """What is told of imports on a channel, from now on."""
+    async with client.stream("GET", "/events/stream", params={"channel": channel}) as answer:
+        assert answer.status_code == 200
+        lines = answer.aiter_lines()
+        while not (await anext(lines)).startswith("data:"):  # the position
+            pass
+        events = (json.loads(line.removeprefix("data:")) async for line in lines if line.startswith("data:"))
+        yield (event["data"] async for event in events if event.get("data", {}).get("type") == "import")
 
 
 def _busiest(pids: list[int], before: dict[int, float]) -> int:
@@ -124,14 +129,17 @@ async def test_an_upload_to_one_is_imported_by_a_worker_whose_death_loses_and_do
         client.headers["Authorization"] = f"Bearer {token}"
 
     before = {pid: _cpu_s(pid) for pid in workers}
-    sent = {"file": ("fills.csv", FILE, "text/csv")}
-    upload = await first.post("/imports", files=sent, data={"timezone": "UTC"})
-    path = f"/imports/{upload.json()['id']}"
-    running = await _until(second, path, lambda record: record["progress"]["percent"] >= 50)
-    assert running["status"] == "running"
-    os.kill(_busiest(workers, before), signal.SIGKILL)
-
-    done = await _until(third, path, lambda record: record["status"] not in {"queued", "running"})
+    me = (await first.get("/auth/me")).json()["id"]
+    async with _heard(second, f"user:{me}") as told, asyncio.timeout(60):
+        sent = {"file": ("fills.csv", FILE, "text/csv")}
+        upload = await first.post("/imports", files=sent, data={"timezone": "UTC"})
+        while (await anext(told))["percent"] < 50:
+            pass
+        os.kill(_busiest(workers, before), signal.SIGKILL)
+        while (end := await anext(told))["status"] == "running":
+            pass
+    assert (end["status"], end["executions"]) == ("done", ROWS)
+    done = (await third.get(f"/imports/{upload.json()['id']}")).json()
     assert (done["status"], done["executions"], done["duplicates"]) == ("done", ROWS, 0)
     assert (await third.get("/portfolio/summary")).json()["trades"] == ROWS // 2
     async with database.read() as connection:
