@@ -123,12 +123,13 @@ class EventMetrics:
 
 
 class SessionMetrics:
-    """`keel.sessions.observer.Observer`."""
+    """`keel.sessions.observer.Observer`. It is told of every request, so it counts in plain numbers."""
 
     def __init__(self, metrics: Metrics) -> None:
+        self._in_memory = self._in_store = 0
+        metrics.read(self._readings)
         self._began = metrics.counter("sessions_began", "Sessions that began.")
         self._ended = metrics.counter("sessions_ended", "Sessions that were ended on purpose.")
-        self._read = metrics.counter("session_reads", "Sessions that were looked up and known.", ["tier"])
         self._refused = metrics.counter("session_refusals", "Tokens that were refused.", ["reason"])
 
     def began(self) -> None:
@@ -141,11 +142,17 @@ class SessionMetrics:
 
     def read(self, *, in_memory: bool) -> None:
         """A session was known."""
-        self._read.inc("memory" if in_memory else "store")
+        self._in_memory += in_memory
+        self._in_store += not in_memory
 
     def refused(self, reason: str) -> None:
         """A token was refused."""
         self._refused.inc(reason)
+
+    def _readings(self) -> Iterator[Reading]:
+        text = "Sessions that were looked up and known."
+        yield Reading("session_reads", self._in_memory, {"tier": "memory"}, text, Kind.COUNTER)
+        yield Reading("session_reads", self._in_store, {"tier": "store"}, text, Kind.COUNTER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ async def test_sessions_tell_of_logins_and_refusals() -> None:
         found = await told(keel.metrics)
     assert found["sessions_began_total"] == {(): 1}
     assert found["sessions_ended_total"] == {(): 1}
-    assert found["session_reads_total"] == {("memory",): 2}
+    assert found["session_reads_total"] == {("memory",): 2, ("store",): 0}
     assert found["session_refusals_total"] == {("session_unknown",): 1}
 
 
