@@ -355,7 +355,7 @@ def _observer(ground: _Ground) -> Observer:
     def observe(progress: Progress) -> None:
         ground.announcements.progress(progress)
         if progress.status is ImportStatus.DONE:
-            ground.tasks.start("queueing a warm-up", ground.work.queue.add(WARM, str(progress.user_id)))
+            ground.work.soon(WARM, str(progress.user_id))
 
     return observe
 

@@ -3,6 +3,7 @@
 import gc
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Final, Protocol
@@ -23,7 +24,7 @@ TIDY_EVERY: Final = timedelta(hours=1)
 TASKS: Final = "tasks"
 
 
-COLLECTIONS: Final = (2_000, 25, 50)
+COLLECTIONS: Final = (2_000, 25, 500)
 """Thresholds of the garbage collector. An import makes rows by the 100,000, none of them in a cycle: by the defaults
 (700, 10, 10) collecting takes a third of its CPU time. Every answer from the database leaves SQLAlchemy's statements in
 cycles: by a first threshold of 50,000 some 30,000 objects were freed at once, and held the event loop for 30 to 110 ms;
@@ -99,6 +100,11 @@ class Work:
     def wake(self, lane: str, task_id: UUID) -> None:
         """Tell whoever works in a lane that there is something; it is found without, but later."""
         self._waker.send(lane, task_id, self._lanes[lane].wake)
+
+    def soon(self, kind: str, subject: str) -> None:
+        """Queue a task in the background, for what it is no loss to leave undone when the process ends."""
+        with suppress(RuntimeError):  # it is ending
+            self._tasks.start(f"queueing {kind}", self.queue.add(kind, subject))
 
     def start(self) -> None:
         """Begin, where this process works. Any process collects garbage less from now on, and switches threads more."""

@@ -111,6 +111,8 @@ async def test_a_message_over_redis_begins_what_waits_and_is_acknowledged_when_i
             while (await client.xpending(stream, "workers"))["pending"]:  # noqa: ASYNC110 - it is elsewhere
                 await asyncio.sleep(0.01)
     assert len(pile.done) == 1
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        assert await client.xinfo_consumers(stream, "workers") == []
 
 
 async def test_a_worker_without_room_leaves_messages_to_others(redis_url: str, redis_namespace: str) -> None:

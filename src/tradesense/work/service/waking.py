@@ -4,10 +4,11 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Final
 from uuid import UUID
 
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from taskiq import AckableMessage, AsyncBroker, BrokerMessage
 from taskiq.exceptions import SendTaskError
@@ -113,7 +114,8 @@ class TaskiqWaker:
 
     def send(self, lane: str, task_id: UUID, otherwise: Callable[[], None]) -> None:
         """Send the message that a lane has something, in the background; call `otherwise` where it cannot be sent."""
-        self._tasks.start(f"waking {lane}", self._send(lane, task_id, otherwise))
+        with suppress(RuntimeError):  # this process is ending: it is found by looking
+            self._tasks.start(f"waking {lane}", self._send(lane, task_id, otherwise))
 
     def receive(self, lane: Lane) -> None:
         """Let a lane work at each message that comes, as far as it has room."""
@@ -127,10 +129,20 @@ class TaskiqWaker:
     async def close(self) -> None:
         """Close the connections; what was received must have ended."""
         for broker in self._brokers.values():
+            if isinstance(broker, RedisStreamBroker):
+                await self._leave(broker)
             await broker.shutdown()
             if isinstance(broker, RedisStreamSentinelBroker):  # which leaves them open
                 for sentinel in broker.sentinel.sentinels:
                     await sentinel.aclose()
+
+    async def _leave(self, broker: RedisStreamBroker) -> None:
+        """Be no consumer of the group any more: it remembers every one there has been."""
+        try:
+            async with asyncio.timeout(SEND_S), Redis(connection_pool=broker.connection_pool) as client:
+                await client.xgroup_delconsumer(broker.queue_name, GROUP, broker.consumer_name)
+        except _AWAY as error:
+            self._note(error)
 
     def _broker(self, lane: str) -> AsyncBroker:
         if lane not in self._brokers:
