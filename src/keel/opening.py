@@ -45,6 +45,7 @@ from keel.store.redis import RedisStore
 from keel.tasks import Tasks
 from keel.traces.calls import TracedRedis
 from keel.traces.contract import TraceOptions
+from keel.traces.otlp import exporting
 from keel.traces.recorder import Traces
 
 MEBIBYTE: Final = 1 << 20
@@ -124,6 +125,8 @@ class Keel:
             other = cache_redis if cache_redis is not redis else None
             checks = health(tasks, lag, {"redis": redis, "redis_cache": other})
             traces = Traces(trace_options)
+            collector = None if trace_options is None else trace_options.collector
+            stack.enter_context(exporting(traces, collector, source))
             groups = MemoryErrorGroups() if redis is None else RedisErrorGroups(redis, namespace)
             failures = Failures(groups, tasks, own=own, metrics=metrics)
             tasks.on_error = failures.task_failed

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from socket import gethostname
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from keel.asgi.addresses import TrustedProxies
-from keel.logs.contract import Form, LogOptions, Rotation, Source
+from keel.logs.contract import Collector, Form, LogOptions, Rotation, Source
 from keel.ratelimit.quota import parse
 from keel.traces.contract import TraceOptions
 
@@ -72,6 +72,10 @@ def _public_url(url: str) -> str:
     if parts.scheme == "http" and parts.hostname not in _LOCAL:
         raise ValueError("must be https, or http on localhost: a login cookie would cross the network in the clear")
     return origin
+
+
+def _endpoint(url: str) -> str:
+    return Collector(url).endpoint
 
 
 def _split(value: object) -> object:
@@ -194,6 +198,12 @@ class Settings(BaseModel):
     """The share of traces that is kept although nothing is the matter with them."""
     trace_slow_ms: int = Field(default=1000, alias="TRADESENSE_TRACE_SLOW_MS", ge=1, le=3_600_000)
     """Milliseconds from which on a request is slow, and its trace is kept."""
+    otlp_endpoint: Annotated[str, AfterValidator(_endpoint)] | None = Field(
+        default=None, alias="OTEL_EXPORTER_OTLP_ENDPOINT"
+    )
+    """An OTLP collector's HTTP endpoint (http://localhost:4318), for logs and traces."""
+    otlp_headers: SecretStr | None = Field(default=None, alias="OTEL_EXPORTER_OTLP_HEADERS")
+    """Headers that the collector wants: `name=value,name=value`, percent-encoded."""
     scrape_token: SecretStr | None = Field(default=None, alias="TRADESENSE_SCRAPE_TOKEN", min_length=16)
     """What opens the metrics to a program that collects them, as a bearer token; only administrators without it."""
 
@@ -265,13 +275,28 @@ class Settings(BaseModel):
             self.log_format,
             self.log_file,
             Rotation(self.log_file_max_mb * MEBIBYTE, period, self.log_file_keep),
-            Source("tradesense", version("tradesense"), self.environment, f"{gethostname()}:{os.getpid()}"),
+            self.source,
+            self.collector,
         )
+
+    @property
+    def source(self) -> Source:
+        """Which instance this is."""
+        return Source("tradesense", version("tradesense"), self.environment, f"{gethostname()}:{os.getpid()}")
+
+    @property
+    def collector(self) -> Collector | None:
+        """Where logs and traces go, too."""
+        if self.otlp_endpoint is None:
+            return None
+        given = "" if self.otlp_headers is None else self.otlp_headers.get_secret_value()
+        pairs = [each.partition("=") for each in given.split(",") if each]
+        return Collector(self.otlp_endpoint, tuple((name.strip(), unquote(value.strip())) for name, _, value in pairs))
 
     @property
     def trace_options(self) -> TraceOptions:
         """Which traces are kept."""
-        return TraceOptions(self.trace_sample, timedelta(milliseconds=self.trace_slow_ms))
+        return TraceOptions(self.trace_sample, timedelta(milliseconds=self.trace_slow_ms), collector=self.collector)
 
     @property
     def limits(self) -> dict[str, str]:

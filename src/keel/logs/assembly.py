@@ -13,6 +13,7 @@ from keel.logs.contract import LogOptions, LogStats
 from keel.logs.files import Output, RotatingFile, Stream
 from keel.logs.levels import Levels
 from keel.logs.logger import Logger, Target
+from keel.logs.otlp import OtlpLines
 from keel.logs.redaction import Redaction
 from keel.logs.rendering import ACCESS, Renderer, level_of
 from keel.logs.writing import Writer
@@ -27,6 +28,7 @@ class Logs:
         self.levels = Levels(options.level)
         self.redaction = Redaction(options.source.service)
         self._writer = Writer(Renderer(options.source, options.form, self.redaction), output, options.most_waiting)
+        self.also = self._writer.also
         self.put = self._writer.put
         self.flush = self._writer.flush
         self.close = self._writer.close
@@ -48,12 +50,17 @@ class Logs:
             logger_factory=lambda *names: Target(str(names[0]) if names else _UNNAMED, logs),
             cache_logger_on_first_use=False,
         )
+        exporter = None if options.collector is None else OtlpLines(options.collector, options.source)
+        if exporter is not None:
+            logs.also.append(exporter.put)
         try:
             yield logs
         finally:
             structlog.configure(**before)
             standing.end()
             logs.close()
+            if exporter is not None:
+                exporter.close()
 
     @property
     def stats(self) -> LogStats:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 from keel.context import Segment
 
@@ -46,14 +47,31 @@ class Rotation:
 
 
 @dataclass(frozen=True, slots=True)
+class Collector:
+    """Where an OTLP collector is: `endpoint` without `/v1/…`, and headers that it wants, such as a key.
+
+    Raises ValueError for an endpoint that is none.
+    """
+
+    endpoint: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.endpoint)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("a collector's endpoint is a URL such as http://localhost:4318")
+
+
+@dataclass(frozen=True, slots=True)
 class LogOptions:
-    """What is written, how, and where: to `file`, else to the standard output."""
+    """What is written, how, and where: to `file`, else to the standard output; and to the `collector`, if any."""
 
     level: str = "info"
     form: Form = Form.JSON
     file: Path | None = None
     rotation: Rotation = Rotation()
     source: Source = Source()
+    collector: Collector | None = None
     most_waiting: int = 10_000
     """Lines that may wait to be written; what comes beyond is dropped, and counted."""
 

@@ -3,8 +3,8 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 from keel.clock import wall_ns
 from keel.context import Segment
@@ -25,6 +25,8 @@ class Writer:
 
     def __init__(self, renderer: Renderer, output: Output, most_waiting: int) -> None:
         self.stats = LogStats()
+        self.also: list[Callable[[dict[str, Any]], None]] = []
+        """Called in the thread with what each line says, once it is free of secrets."""
         self._renderer = renderer
         self._output = output
         self._most = most_waiting
@@ -95,9 +97,16 @@ class Writer:
     def _rendered(self, lines: Iterable["Line | Segment"]) -> Iterable[bytes]:
         for line in lines:
             try:
+                if self.also:
+                    self._tell(line)
                 yield self._renderer.render(line)
             except Exception:  # noqa: BLE001 - whatever was logged, the thread goes on
                 self.stats.failed += 1
+
+    def _tell(self, line: "Line | Segment") -> None:
+        said = self._renderer.access(line) if isinstance(line, Segment) else self._renderer.document(line)
+        for each in self.also:
+            each(said)
 
     def _write(self, rendered: list[bytes]) -> None:
         try:

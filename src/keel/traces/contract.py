@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from keel.context import Segment
+from keel.logs.contract import Collector
 
 
 class Kept(Protocol):
@@ -25,13 +26,15 @@ class TraceOptions:
 
     `rate` is the share that is kept however they end; what fails, or takes `slow` or longer, is kept in any case. A
     segment that was dropped can be brought back for `regret`, when another one of its trace is kept. Callers may mark a
-    trace as sampled: `marked_per_s` of those are believed in a second, as anybody may be calling.
+    trace as sampled: `marked_per_s` of those are believed in a second, as anybody may be calling. What is kept goes to
+    the `collector` as well.
     """
 
     rate: float = 0.1
     slow: timedelta = timedelta(seconds=1)
     regret: timedelta = timedelta(seconds=60)
     marked_per_s: int = 10
+    collector: Collector | None = None
 
 
 @dataclass(slots=True)
