@@ -7,6 +7,8 @@ from typer import Option
 from tradesense.cli.terminal import errors
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from tradesense.settings import Settings
 
 
@@ -35,10 +37,8 @@ def run(settings: "Settings") -> None:
     from uvicorn import Config, Server
     from uvicorn.supervisors import Multiprocess
 
-    from tradesense.app import create_app
-
     config = Config(
-        partial(create_app, settings),
+        partial(_application, settings),
         factory=True,
         host=settings.host,
         port=settings.port,
@@ -55,3 +55,15 @@ def run(settings: "Settings") -> None:
         Server(config).run()
     else:
         Multiprocess(config, sockets=[config.bind_socket()]).run()
+
+
+def _application(settings: "Settings") -> "FastAPI":
+    """The application. What was imported for it is not looked through for garbage again: it stays."""
+    import gc
+
+    from tradesense.app import create_app
+
+    app = create_app(settings)
+    gc.collect()
+    gc.freeze()
+    return app
