@@ -20,10 +20,30 @@ def draining(opening: Opening) -> Opening:
     @asynccontextmanager
     async def opened(settings: Settings) -> AsyncIterator[State]:
         async with opening(settings) as state:
-            with put_off(state["health"].drain, settings.drain_s):
+            with also(state["lines"].drain), put_off(state["health"].drain, settings.drain_s):
                 yield state
 
     return opened
+
+
+@contextmanager
+def also(end: Callable[[], None]) -> Iterator[None]:
+    """Call `end` in the loop when the server is told to end: live connections would else hold it up."""
+    loop, before = asyncio.get_running_loop(), {number: signal.getsignal(number) for number in (_ENDS, signal.SIGINT)}
+
+    def heard(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(end)
+        pass_on = before[signal.Signals(number)]
+        if callable(pass_on):
+            pass_on(number, frame)
+
+    for number in before:
+        signal.signal(number, heard)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -37,6 +37,8 @@ def run(settings: "Settings") -> None:
     from uvicorn import Config, Server
     from uvicorn.supervisors import Multiprocess
 
+    from tradesense.cli.sockets import MOST_BYTES, Sockets
+
     config = Config(
         partial(_application, settings),
         factory=True,
@@ -49,7 +51,9 @@ def run(settings: "Settings") -> None:
         proxy_headers=False,  # TRADESENSE_TRUSTED_PROXIES says whom to believe
         timeout_graceful_shutdown=max(1, round(settings.shutdown_s)),
         lifespan="on",
-        ws="none",
+        ws=Sockets,
+        ws_max_size=MOST_BYTES,
+        ws_per_message_deflate=False,  # messages are small, and each connection would cost memory for it
     )
     if settings.workers == 1:
         Server(config).run()
@@ -62,8 +66,10 @@ def _application(settings: "Settings") -> "FastAPI":
     import gc
 
     from tradesense.app import create_app
+    from tradesense.cli.draining import draining
+    from tradesense.wiring import opened
 
-    app = create_app(settings)
+    app = create_app(settings, draining(opened))
     gc.collect()
     gc.freeze()
     return app
