@@ -5,7 +5,9 @@ Users ask by Zipf's law (s = 1) for eight pages, of which seven are kept, 95 % r
 Each run has a copy of the same database and a server process of its own: with the cache off, with it on, and on
 PostgreSQL with a Valkey beside it. First what is kept is asked for once, the busiest users' pages first, for `fill`
 seconds at most (as an earlier hour would have done); then a closed loop measures how much the server can take; then
-requests arrive at half that rate, whatever becomes of those before, and each takes from when it was due.
+requests arrive at half that rate, whatever becomes of those before, and each takes from when it was due. Beside them
+come controls, which take no work: what they take in the same server is what everything there waits for, and what they
+take in one that has nothing to do is the machine's and the client's.
 """
 
 import argparse
@@ -21,17 +23,19 @@ from typing import Final
 import psutil
 import uvloop
 
-from benchmarks.load.asking import KEPT, Clients, People
+from benchmarks.load.asking import KEPT, Clients, People, controls
 from benchmarks.load.client import Exchange, Load, load
 from benchmarks.load.figures import Outcome, report
 from benchmarks.load.people import settle
-from benchmarks.load.places import Place, Server, place, server
+from benchmarks.load.places import Place, Server, idle_server, place, server
 from keel.clock import SystemClock
 from tests.valkey import Valkey, running
 
 WARMING: Final = 0.4
 """Seconds of the phase before the one that is measured, for each second of that."""
 HALF: Final = 0.5
+CONTROLS: Final = 40.0
+"""Controls in a second, of the server and of one beside it."""
 _OFF: Final = {"TRADESENSE_CACHE": "off"}
 
 
@@ -57,8 +61,17 @@ async def drive(name: str, on: Server, people: People, terms: Terms, *, fills: b
         await closed.closed_loop(terms.seconds * WARMING)
     filled, capacity = len(earlier) / len(people.everybody) / len(KEPT), _throughput(closed)
     statements, cpu, own = await asyncio.to_thread(on.queries), on.cpu_s(), time.process_time()
-    async with load(on.port, clients, people.visits(terms.seed + 1)) as opened:
-        await opened.open_loop(terms.seconds, capacity * HALF, terms.seed)
+    with idle_server() as idle:
+        async with (
+            load(on.port, clients, people.visits(terms.seed + 1)) as opened,
+            load(on.port, clients, controls()) as same,
+            load(idle, clients, controls()) as beside,
+        ):
+            await asyncio.gather(
+                opened.open_loop(terms.seconds, capacity * HALF, terms.seed),
+                same.open_loop(terms.seconds, CONTROLS, terms.seed + 1),
+                beside.open_loop(terms.seconds, CONTROLS, terms.seed + 2),
+            )
     return Outcome(
         name,
         capacity,
@@ -69,6 +82,7 @@ async def drive(name: str, on: Server, people: People, terms: Terms, *, fills: b
         terms.seconds,
         ((on.cpu_s() - cpu) / terms.seconds, (time.process_time() - own) / terms.seconds),
         filled,
+        (same.exchanges, beside.exchanges),
     )
 
 

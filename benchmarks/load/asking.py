@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
+from itertools import repeat
 from random import Random
 from typing import Any, Final, NamedTuple
 
@@ -22,6 +23,9 @@ KEPT: Final = (
     "/analytics/distribution",
 )
 READS: Final = (*KEPT, "/trades?limit=50")
+CONTROL: Final = "a control"
+"""Asks for an answer that nothing is done for."""
+CONTROL_PATH: Final = "/control"
 WRITE_SHARE: Final = 0.05
 FILL: Final = "a fill"
 WRITES: Final = ("a day's note", "a trade's note", FILL)
@@ -99,6 +103,11 @@ class People:
         return Request(person, kind, "POST", "/executions", orjson.dumps(fill))
 
 
+def controls() -> Iterator[Request]:
+    """Controls, without end."""
+    return repeat(Request(0, CONTROL, "GET", CONTROL_PATH))
+
+
 class Clients:
     """The clients of all people: each sends its token, and with the read that follows a write the version it made.
 
@@ -115,6 +124,8 @@ class Clients:
 
     def render(self, request: Request) -> bytes:
         """The bytes of a request."""
+        if request.kind == CONTROL:
+            return f"GET {CONTROL_PATH} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
         lines = [
             f"{request.method} {PREFIX}{request.path} HTTP/1.1",
             "Host: localhost",

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from random import Random
-from typing import Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 import httptools
 
@@ -31,6 +31,9 @@ class Exchange(NamedTuple):
     cache: str = ""
     queries: int = 0
     identifying: int = 0
+    took_there: float = 0.0
+    """Seconds by the server's own clock, from when the application was called to when it began to answer; 0 where it
+    was not called, as the answer was ready before."""
 
     @property
     def took(self) -> float:
@@ -80,12 +83,13 @@ class _Connection(asyncio.Protocol):
         self._begin()
         queries, _, identifying = headers.get(b"x-queries", b"0 0").partition(b" ")
         version = int(headers.get(b"x-data-version", b"0"))
-        self._end(status, version, headers.get(b"x-cache", b"").decode(), int(queries), int(identifying))
+        took = int(headers.get(b"x-took", b"0")) / 1e6
+        self._end(status, version, headers.get(b"x-cache", b"").decode(), int(queries), int(identifying), took)
 
-    def _end(self, status: int, version: int = 0, cache: str = "", queries: int = 0, identifying: int = 0) -> None:
+    def _end(self, status: int, version: int = 0, *told: Any) -> None:  # noqa: ANN401 - what an Exchange has of it
         request, self._request = self._request, None
         assert request is not None
-        ended = Exchange(request, self._due, self._sent, self._clock(), status, cache, queries, identifying)
+        ended = Exchange(request, self._due, self._sent, self._clock(), status, *told)
         if version:
             self._load.clients.learn(request.person, version)
         self._load.ended(None if status == 0 else self, ended)

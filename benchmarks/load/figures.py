@@ -1,6 +1,6 @@
 """What a run came to, and how that compares with what was asked."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from statistics import fmean
@@ -57,6 +57,8 @@ class Outcome:
     seconds: float
     cpu: tuple[float, float]
     filled: float
+    controls: tuple[Sequence[Exchange], Sequence[Exchange]]
+    """Answers that took no work, of the same server, and of one beside it that has nothing else to do."""
 
     @property
     def kept(self) -> list[Exchange]:
@@ -138,6 +140,15 @@ def _with_cache(outcome: Outcome, without: Outcome) -> Iterator[Figure]:
     yield Figure("the same once it is known who asks", now.of_kept_known)
     yield Figure("  fewer than without", fewer(now.of_kept_known, before.of_kept_known), "%", least=80)
     yield from _took("hit", outcome.hits, most=5)
+    yield Figure("  p99 of the same, from when it was sent", _p99(each.done - each.sent for each in outcome.hits), "ms")
+    there = [each.took_there for each in outcome.hits if each.took_there]
+    yield Figure("  share of them that the application has answered", 100 * len(there) / len(outcome.hits), "%")
+    yield Figure("  p50 of those, by the server's own clock", quantile(there, 0.5) * 1000, "ms")
+    yield Figure("  p99 of those, by the server's own clock", quantile(there, 0.99) * 1000, "ms")
+    same, beside = outcome.controls
+    yield Figure("  p99 of a control in the same server", _p99(each.took for each in same), "ms")
+    yield Figure("  p99 of a control in a server with nothing to do", _p99(each.took for each in beside), "ms")
+    yield Figure("  p99 of how late hits were sent", _p99(each.sent - each.due for each in outcome.hits), "ms")
     yield from _took("miss", outcome.misses)
 
 
@@ -145,6 +156,11 @@ def _took(what: str, exchanges: Sequence[Exchange], most: float | None = None) -
     took = [each.took for each in exchanges]
     yield Figure(f"{what}, p50", quantile(took, 0.5) * 1000, "ms")
     yield Figure(f"{what}, p99", quantile(took, 0.99) * 1000, "ms", most=most)
+
+
+def _p99(seconds: Iterable[float]) -> float:
+    """In milliseconds."""
+    return quantile([*seconds], 0.99) * 1000
 
 
 def fewer(now: float, before: float) -> float:

@@ -20,6 +20,7 @@ from tests.valkey import free_port
 _STARTS_WITHIN_S: Final = 60.0
 _ENDS_WITHIN_S: Final = 20.0
 _SERVER: Final = "benchmarks.load.server"
+_IDLE: Final = "benchmarks.load.bare"
 
 
 class Place(Protocol):
@@ -128,6 +129,31 @@ def server(url: str, folder: Path, environment: Mapping[str, str]) -> Iterator[S
         except psutil.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def idle_server() -> Iterator[int]:
+    """The port of a server that has nothing to do, for as long as the block lasts."""
+    port = free_port()
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": ":".join(sys.path)}
+    process = psutil.Popen([sys.executable, "-m", _IDLE, str(port)], env=environment)
+    try:
+        _until_it_answers(port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(_ENDS_WITHIN_S)
+
+
+def _until_it_answers(port: int) -> None:
+    end = time.monotonic() + _STARTS_WITHIN_S
+    while time.monotonic() < end:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10).close()
+            return
+        except urllib.error.URLError:
+            time.sleep(0.05)
+    raise RuntimeError("the server that has nothing to do does not start")
 
 
 def _wait(started: Server, log: Path) -> None:

@@ -1,10 +1,13 @@
 """`tradesense serve`, with each answer telling in `X-Queries` what it cost: statements, and those to know who asks.
 
-`GET /queries` tells of all statements of the process so far. Run as `python -m benchmarks.load.server`, with the
+`X-Took` says how long it took by the server's own clock, from when the application was called to when it began to
+answer, in microseconds. `GET /queries` tells of all statements of the process so far; `GET /control` is answered before
+anything else, with nothing to do. Run as `python -m benchmarks.load.server`, with the
 settings in the environment.
 """
 
 import dataclasses
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -17,6 +20,8 @@ from sqlalchemy import Engine, event
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from benchmarks.load.asking import CONTROL_PATH
+from benchmarks.load.bare import bare
 from tradesense import app as application
 from tradesense import wiring
 from tradesense.cli.serve import run
@@ -69,32 +74,41 @@ class Telling:
         if scope["path"] == PATH:
             await Response(str(self._queries.every))(scope, receive, send)
             return
-        tally = Tally()
+        if scope["path"] == CONTROL_PATH:
+            await bare(scope, receive, send)
+            return
+        tally, called = Tally(), time.perf_counter()
         _tally.set(tally)
 
         async def tell(message: Message) -> None:
             if message["type"] == "http.response.start":
-                header = (b"x-queries", b"%d %d" % (tally.every, tally.identifying))
-                message = {**message, "headers": [*message["headers"], header]}
+                queries = (b"x-queries", b"%d %d" % (tally.every, tally.identifying))
+                took = (b"x-took", b"%d" % ((time.perf_counter() - called) * 1e6))
+                message = {**message, "headers": [*message["headers"], queries, took]}
             await send(message)
 
         await self._app(scope, receive, tell)
 
 
-@asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[wiring.State]:
-    async with wiring.opened(settings) as state:
-        identify = state["authentication"].identify
+def _counting(opening: wiring.Opening) -> wiring.Opening:
+    """`opening`, with statements counted that find out who asks."""
 
-        async def counted(token: str, at_least: int = 0) -> Principal:
-            before = _identifies.set(True)
-            try:
-                return await identify(token, at_least)
-            finally:
-                _identifies.reset(before)
+    @asynccontextmanager
+    async def opened(settings: Settings) -> AsyncIterator[wiring.State]:
+        async with opening(settings) as state:
+            identify = state["authentication"].identify
 
-        state["authentication"] = dataclasses.replace(state["authentication"], identify=counted)
-        yield state
+            async def counted(token: str, at_least: int = 0) -> Principal:
+                before = _identifies.set(True)
+                try:
+                    return await identify(token, at_least)
+                finally:
+                    _identifies.reset(before)
+
+            state["authentication"] = dataclasses.replace(state["authentication"], identify=counted)
+            yield state
+
+    return opened
 
 
 def main(environment: Mapping[str, Any] | None = None) -> None:
@@ -102,8 +116,8 @@ def main(environment: Mapping[str, Any] | None = None) -> None:
     queries, create = Queries(), application.create_app
     event.listen(Engine, "before_cursor_execute", queries.count)
 
-    def counted(settings: Settings) -> FastAPI:
-        app = create(settings, _opened)
+    def counted(settings: Settings, opening: wiring.Opening = wiring.opened) -> FastAPI:
+        app = create(settings, _counting(opening))
         app.add_middleware(Telling, queries=queries)
         return app
 
