@@ -1,6 +1,8 @@
 """Errors over HTTP: a planted one appears once, is resolved, and comes back as a regression."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from sqlalchemy import select
 
 from tests.application import Person, Served
 from tests.samples import made
+from tests.tradesense.monitoring.conftest import Embedded
 from tradesense.accounts.service import Accounts
 from tradesense.db.engine import Database
 from tradesense.db.tables import audit
@@ -18,6 +21,21 @@ SECRETS = "password=hunter2 Bearer abcdefghijklmnop 4111 1111 1111 1111 trader@e
 
 async def fails(*_given: object) -> None:
     raise LookupError(SECRETS)
+
+
+@pytest.fixture
+async def app(embedded: Embedded) -> Served:
+    """On SQLite: errors are kept elsewhere."""
+    return await embedded()
+
+
+@pytest.fixture
+async def database(app: Served, tmp_path: Path) -> AsyncIterator[Database]:
+    """The application's."""
+    del app
+    database = Database(f"sqlite:///{tmp_path / 'embedded.db'}")
+    yield database
+    await database.close()
 
 
 @pytest.fixture

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 WITHIN_S: Final = 6.0
 
 
+@pytest.fixture
+async def app(embedded: Embedded) -> Served:
+    """On SQLite, where the database does not die."""
+    return await embedded()
+
+
 async def test_anyone_may_know_whether_it_is_well(anyone: Person) -> None:
     answer = await anyone.get("/monitoring/health")
     assert answer.status_code == 200
@@ -63,8 +69,8 @@ async def test_it_is_ready_from_its_start_until_it_drains(app: Served, anyone: P
     assert (await anyone.get("/monitoring/health")).status_code == 200
 
 
-async def test_probes_are_not_limited(serve: Serve) -> None:
-    person = await (await serve(rate_limits="on", limit_api="2/min")).person()
+async def test_probes_are_not_limited(embedded: Embedded) -> None:
+    person = await (await embedded(rate_limits="on", limit_api="2/min")).person()
     for _ in range(3):
         for path in ("", "/live", "/ready"):
             answer = await person.get(f"/monitoring/health{path}")

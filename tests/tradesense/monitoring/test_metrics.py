@@ -16,7 +16,7 @@ import uvicorn
 from prometheus_client.openmetrics import parser
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
-from tests.application import Person, Serve, Served
+from tests.application import Person, Served
 from tests.conftest import CHECKOUT
 from tests.samples import fill
 from tests.tradesense.monitoring.conftest import Embedded
@@ -37,8 +37,8 @@ scrape_configs:
 
 
 @pytest.fixture
-async def app(serve: Serve) -> Served:
-    return await serve(scrape_token=TOKEN)
+async def app(embedded: Embedded) -> Served:
+    return await embedded(scrape_token=TOKEN)
 
 
 async def told(person: Person) -> dict[str, dict[tuple[str, ...], float]]:
@@ -61,8 +61,8 @@ async def test_they_are_for_administrators_and_for_the_token(app: Served, admin:
     assert (await anyone.get("/portfolio/summary", headers=SCRAPE)).status_code == 401
 
 
-async def test_without_a_token_only_administrators_see_them(serve: Serve) -> None:
-    person = await (await serve()).person()
+async def test_without_a_token_only_administrators_see_them(embedded: Embedded) -> None:
+    person = await (await embedded()).person()
     assert (await person.get("/monitoring/metrics", headers={"Authorization": "Bearer "})).status_code == 401
     assert (await person.get("/monitoring/metrics", headers={"Authorization": "Bearer None"})).status_code == 401
 
@@ -191,8 +191,7 @@ async def asked(client: httpx.AsyncClient, query: str) -> list[Any]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("prometheus") is None, reason="Prometheus is not installed")
-async def test_prometheus_collects_them(embedded: Embedded, tmp_path: Path) -> None:
-    app = await embedded(scrape_token=TOKEN)
+async def test_prometheus_collects_them(app: Served, tmp_path: Path) -> None:
     async with listening(app) as port, collecting(tmp_path, port) as prometheus:
         (up,) = await asked(prometheus, "up == 1")
         assert up["metric"]["job"] == "tradesense"
