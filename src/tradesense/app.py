@@ -83,7 +83,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
     bodies = Limits(JSON_BYTES, settings.max_upload_mb * MEBIBYTE + FORM_BYTES, UPLOADS)
     return [
         Middleware(ClientAddresses, TrustedProxies.parse(settings.trusted_proxies)),
-        Middleware(Observing, template=_templates().find),
+        Middleware(Observing, template=_templates().find, exempt=limits.is_our_own),
         Middleware(Running),
         Middleware(
             CORSMiddleware,

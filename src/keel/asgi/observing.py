@@ -47,7 +47,7 @@ class Observing:
     """The middleware, outermost but for what says who is connected.
 
     `template` knows routes before they are taken. `traces` record what is seen; those of the application's Keel by
-    default.
+    default. A request that the program makes itself is `exempt`: it is part of what makes it.
     """
 
     def __init__(
@@ -56,14 +56,16 @@ class Observing:
         *,
         template: Template | None = None,
         traces: Callable[[Scope], Traces] | None = None,
+        exempt: Callable[[Scope], bool] | None = None,
     ) -> None:
         self._app = app
+        self._exempt = exempt
         self._template = template
         self._traces = traces or _of_keel
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, and record."""
-        if scope["type"] == "lifespan":
+        if scope["type"] == "lifespan" or (self._exempt is not None and self._exempt(scope)):
             await self._app(scope, receive, send)
             return
         traces = self._traces(scope)

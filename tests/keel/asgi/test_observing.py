@@ -202,6 +202,23 @@ async def test_a_request_that_is_cancelled_is_known() -> None:
     assert (segment.status, segment.disconnected, segment.failed, len(segment.spans)) == (0, True, False, 1)
 
 
+async def test_what_the_program_asks_itself_is_part_of_what_asks() -> None:
+    traces = Traces(TraceOptions(rate=1))
+    job = traces.begin("job", "warming")
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        assert current_segment() is job
+        await answer(scope, receive, send)
+
+    before = doing.set(job)
+    sent = await exchange(
+        Observing(app, traces=lambda _: traces, exempt=lambda scope: "ours" in scope), {**http(), "ours": 1}
+    )
+    doing.reset(before)
+    assert sent[0]["headers"] == [(b"x-cache", b"hit")]
+    assert list(traces.ring.newest()) == []
+
+
 async def test_what_is_no_request_passes_through() -> None:
     seen: list[Any] = []
 
