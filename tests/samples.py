@@ -57,6 +57,8 @@ async def fill(person: Person, symbol: str = "AAPL") -> Samples:
             "user_id": person.user_id,
             "date": DAY,
             "fingerprint": "f1e2d3c4b5a69788",
+            "trace_id": "0af7651916cd43dd8448eb211c80319c",
+            "logger": "tradesense.ingest",
             "task_id": str(UUID(int=11)),
         }
     )

@@ -44,7 +44,7 @@ from tradesense.events.service.reports import Reports
 from tradesense.http import limits
 from tradesense.http.authentication import Authentication, SessionCookie, TrustedOrigins, UserId
 from tradesense.http.remembered import RememberedAnswers
-from tradesense.http.warming import Warming
+from tradesense.http.warming import WARMED, Warming
 from tradesense.ingest.service.changing import Changes
 from tradesense.ingest.service.files import KeptFiles
 from tradesense.ingest.service.manual import ManualExecutions
@@ -56,7 +56,7 @@ from tradesense.ingest.service.undoing import Undoing
 from tradesense.ingest.service.uploads import Imports
 from tradesense.ingest.tasks import AGAIN, IMPORTS, REBUILD, ImportRunner, again, rebuilding
 from tradesense.journal.service import Notebook
-from tradesense.monitoring.service import ActiveUsers, Decisions, Instance, Today
+from tradesense.monitoring.service import ActiveUsers, Business, Decisions, Instance, Today
 from tradesense.monitoring.tasks import Aggregation
 from tradesense.portfolio.service import Portfolio
 from tradesense.security.repository.sessions import SqlSessions
@@ -74,14 +74,6 @@ from tradesense.work.tasks import Nobody, Work, taskiq_waker
 TIDY_EVERY: Final = timedelta(hours=1)
 TIDY_OUTBOX_EVERY: Final = timedelta(minutes=5)
 API: Final = "/api/v1"
-WARMED: Final = (
-    "/api/v1/portfolio/summary",
-    "/api/v1/portfolio/positions",
-    "/api/v1/analytics/summary",
-    "/api/v1/analytics/equity",
-    "/api/v1/analytics/calendar",
-)
-"""What everybody looks at first."""
 WARM: Final = "warm"
 WARMED_USERS: Final = 20
 """Users whose answers are computed at the start, the most recently active ones."""
@@ -110,6 +102,7 @@ class PlatformState(TypedDict):
     channels: Channels
     lines: Lines
     presence: Presence
+    business: Business
     decisions: Decisions
     health: HealthChecker
     instance: Instance
@@ -206,7 +199,8 @@ async def opened(
                 "lines": _lines(ground, security["identities"]),
                 "presence": Presence(keel.events, database),
                 "health": keel.health,
-                "decisions": Decisions(keel.failures, database, clock),
+                "business": Business(database, clock),
+                "decisions": Decisions(keel.failures, keel.observations, database, clock),
                 "instance": Instance("tradesense", version("tradesense"), _secret(settings.scrape_token)),
                 "keel": keel,
                 "limits": keel.limits,
@@ -245,6 +239,7 @@ def _keel(settings: Settings, sessions: SessionOptions) -> AbstractAsyncContextM
         session_options=sessions,
         trace_options=settings.trace_options,
         own=("tradesense",),
+        source=settings.log_options.source,
     )
 
 
@@ -389,6 +384,7 @@ def lifespan(settings: Settings, opening: Opening = opened) -> Living:
         with Logs.open(settings.log_options) as logs:
             async with opening(settings) as state:
                 state["keel"].traces.observers.append(logs)
+                state["keel"].observations.follow(logs)
                 state["keel"].metrics.read(lambda: telling.of_logs(logs.stats))
                 begin_warming(app, state)
                 recent = await state["logins"].recently_active(WARMED_USERS)

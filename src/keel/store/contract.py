@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import msgspec
 
-from keel.errors import NotFound
+from keel.errors import Conflict, NotFound
 
 MOST_SUMMARIES: Final = 10_000
 """Segments of traces of which a summary is kept, the newest."""
@@ -33,6 +33,8 @@ MOST_NAMES: Final = 200
 OTHER: Final = "other"
 INSTANCE_S: Final = 30
 """For how long an instance counts as there after it has last told of itself."""
+MOST_LEVELS: Final = 50
+"""Loggers that may have a level of their own."""
 LONGEST_LEVEL_S: Final = 24 * 3600
 """For how long a logger may have a level that was set at run time."""
 
@@ -42,6 +44,13 @@ class TraceNotFound(NotFound):
 
     def __init__(self) -> None:
         super().__init__("There is no such trace, or it is kept no more.")
+
+
+class TooManyLevels(Conflict):
+    """As many loggers have a level of their own as may."""
+
+    def __init__(self) -> None:
+        super().__init__(f"{MOST_LEVELS} loggers have a level of their own, and no more may; wait for one to expire.")
 
 
 class Family(StrEnum):
@@ -220,6 +229,9 @@ class Store(Protocol):
 
     async def levels(self) -> dict[str, Level]:
         """Levels that were set, also those whose time is over."""
+
+    async def forget_levels(self, *loggers: str) -> None:
+        """Forget some of them."""
 
     def listen(self, heard: Heard) -> Callable[[], None]:
         """Tell `heard` what others say; returns how to stop."""

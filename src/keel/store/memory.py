@@ -114,6 +114,11 @@ class MemoryStore:
         """Levels that were set."""
         return dict(self._levels)
 
+    async def forget_levels(self, *loggers: str) -> None:
+        """Forget some of them."""
+        for logger in loggers:
+            self._levels.pop(logger, None)
+
     def listen(self, heard: Heard) -> Callable[[], None]:
         """Nobody else says anything."""
         del heard

@@ -14,10 +14,12 @@ from keel.clock import wall_ns
 from keel.context import budget
 from keel.errors import Unavailable
 from keel.logs.assembly import Logs
-from keel.logs.contract import Source
+from keel.logs.contract import LEVELS, Source
+from keel.logs.levels import level_name
 from keel.redis.contract import CommandRefused
 from keel.store.contract import (
     LONGEST_LEVEL_S,
+    MOST_LEVELS,
     WINDOW_S,
     Family,
     Level,
@@ -26,6 +28,7 @@ from keel.store.contract import (
     Resolution,
     Store,
     Summary,
+    TooManyLevels,
     Totals,
     TraceNotFound,
 )
@@ -215,15 +218,25 @@ class Observations:
         return await self._store.lines(after, limit)
 
     async def set_level(self, logger: str, level: str, lasting: timedelta) -> None:
-        """Let a level hold for a logger and those beneath it, for so long, on all instances."""
+        """Let a level hold for a logger and those beneath it, for so long, on all instances; raises TooManyLevels."""
+        held = await self.levels()
+        if logger not in held and len(held) >= MOST_LEVELS:
+            raise TooManyLevels
         until = wall_ns() // 1_000_000 + round(min(lasting.total_seconds(), LONGEST_LEVEL_S) * 1000)
         await self._store.set_level(logger[:_LONGEST_NAME], Level(level, until))
         await self.take_levels()
 
     async def levels(self) -> dict[str, Level]:
-        """Levels that were set and still hold."""
-        now = wall_ns() // 1_000_000
-        return {logger: level for logger, level in (await self._store.levels()).items() if level.until_ms > now}
+        """Levels that were set and still hold; others are forgotten."""
+        now, levels = wall_ns() // 1_000_000, await self._store.levels()
+        over = [logger for logger, level in levels.items() if level.until_ms <= now]
+        if over:
+            await self._store.forget_levels(*over)
+        return {logger: level for logger, level in levels.items() if level.until_ms > now}
+
+    def level_of(self, logger: str) -> str:
+        """The level that holds here for a logger now."""
+        return level_name(LEVELS["info"] if self._logs is None else self._logs.levels.of(logger))
 
     async def take_levels(self) -> None:
         """Let levels hold here that were set anywhere."""

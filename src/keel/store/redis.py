@@ -165,6 +165,10 @@ class RedisStore:
             found[logger.decode()] = Level(level, int(until))
         return found
 
+    async def forget_levels(self, *loggers: str) -> None:
+        """Forget some of them."""
+        await self._call("HDEL", self._key(_LEVELS), *loggers)
+
     def listen(self, heard: Heard) -> Callable[[], None]:
         """Tell `heard` what others say; what was said while nobody could hear is asked for when they can again."""
 

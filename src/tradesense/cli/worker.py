@@ -46,6 +46,7 @@ async def run(settings: "Settings") -> None:
     with Logs.open(settings.log_options) as logs:
         async with opened(settings) as state:
             state["keel"].traces.observers.append(logs)
+            state["keel"].observations.follow(logs)
             begin_warming(create_app(settings), state)
             errors().print(f"working, {settings.imports_at_once} imports at a time", soft_wrap=True)
             await stopped.wait()

@@ -9,6 +9,14 @@ from starlette.types import ASGIApp, Message, Scope
 from keel.errors import Refusal
 from tradesense.http.authentication import Principal, UserId, remember
 
+WARMED: Final = (
+    "/api/v1/portfolio/summary",
+    "/api/v1/portfolio/positions",
+    "/api/v1/analytics/summary",
+    "/api/v1/analytics/equity",
+    "/api/v1/analytics/calendar",
+)
+"""What everybody looks at first."""
 _LOG: Final = logging.getLogger(__name__)
 
 

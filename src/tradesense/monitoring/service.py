@@ -1,7 +1,7 @@
 """What is known of this instance, what its administrators decide, and what it is used for just now."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
@@ -13,10 +13,12 @@ from keel.context import Principal, Segment
 from keel.failures.contract import ErrorGroup, ErrorState
 from keel.failures.recorder import Failures
 from keel.metrics.contract import Reading
+from keel.store.observations import Observations
 from keel.tasks import Tasks
 from tradesense.db.engine import Database
 from tradesense.http.authentication import UserId
 from tradesense.monitoring import repository
+from tradesense.monitoring.repository import BusinessDay
 from tradesense.security.repository import users
 
 ACTIVE: Final = timedelta(minutes=5)
@@ -42,27 +44,47 @@ class Instance:
 
 
 class Decisions:
-    """What administrators decide about errors; it is written down who did."""
+    """What administrators decide about errors and logs; it is written down who did."""
 
-    def __init__(self, failures: Failures, database: Database, clock: Clock) -> None:
+    def __init__(self, failures: Failures, observations: Observations, database: Database, clock: Clock) -> None:
         self._failures = failures
+        self._observations = observations
         self._database = database
         self._clock = clock
 
     async def decide(self, fingerprint: str, state: ErrorState, admin: UserId, ip: str | None) -> ErrorGroup:
         """Set the state of a group of errors; raises `ErrorGroupNotFound`."""
         await self._failures.get(fingerprint)
-        async with self._database.write() as connection:
-            await users.record(
-                connection,
-                self._clock.now(),
-                "error.decided",
-                user=admin,
-                subject=fingerprint,
-                ip=ip,
-                details={"state": state.value},
-            )
+        await self._record("error.decided", fingerprint, admin, ip, {"state": state.value})
         return await self._failures.decide(fingerprint, state)
+
+    async def set_level(self, logger: str, level: str, lasting: timedelta, admin: UserId, ip: str | None) -> None:
+        """Let a level hold for a logger on all instances, for a while; raises `TooManyLevels`."""
+        await self._record(
+            "logger.set", logger, admin, ip, {"level": level, "minutes": lasting // timedelta(minutes=1)}
+        )
+        await self._observations.set_level(logger, level, lasting)
+
+    async def _record(
+        self, action: str, subject: str, admin: UserId, ip: str | None, details: Mapping[str, object]
+    ) -> None:
+        at = self._clock.now()
+        async with self._database.write() as connection:
+            await users.record(connection, at, action, user=admin, subject=subject, ip=ip, details=details)
+
+
+class Business:
+    """What the product was used for, by day."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def days(self, back: int) -> Sequence[BusinessDay]:
+        """The last days that have been computed, the oldest first."""
+        today = self._clock.now().date()
+        async with self._database.read() as connection:
+            return await repository.days(connection, today - timedelta(days=back), today)
 
 
 class ActiveUsers:

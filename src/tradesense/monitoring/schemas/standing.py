@@ -1,4 +1,4 @@
-"""What the monitoring endpoints give."""
+"""What the endpoints of health and errors give."""
 
 from typing import Annotated, Any, Literal, Self
 

@@ -1,4 +1,4 @@
-"""The monitoring endpoints: health for anyone, the rest for administrators."""
+"""Health for anyone; metrics for who collects them; errors for administrators."""
 
 import re
 from datetime import timedelta
@@ -23,7 +23,7 @@ from tradesense.http.authentication import (
 )
 from tradesense.http.problems import refusals
 from tradesense.http.state import part, provided
-from tradesense.monitoring.schemas import (
+from tradesense.monitoring.schemas.standing import (
     DetailedHealthView,
     ErrorDecision,
     ErrorDetailView,
@@ -34,7 +34,7 @@ from tradesense.monitoring.schemas import (
 )
 from tradesense.monitoring.service import Decisions, Instance
 
-router = APIRouter(prefix="/monitoring")
+router = APIRouter()
 
 TheHealth = Annotated[HealthChecker, Depends(provided("health", HealthChecker))]
 TheInstance = Annotated[Instance, Depends(provided("instance", Instance))]

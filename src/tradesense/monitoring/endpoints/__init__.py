@@ -1,0 +1,15 @@
+"""The monitoring endpoints: health for anyone, the rest for administrators."""
+
+from typing import Final
+
+from fastapi import APIRouter
+
+from tradesense.monitoring.endpoints.observed import router as observed
+from tradesense.monitoring.endpoints.overview import router as overview
+from tradesense.monitoring.endpoints.standing import router as standing
+
+PREFIX: Final = "/monitoring"
+
+router = APIRouter(prefix=PREFIX)
+for part in (standing, observed, overview):
+    router.include_router(part)
