@@ -14,6 +14,7 @@ import httpx
 import psutil
 import pytest
 from sqlalchemy import func, select
+from websockets.asyncio.client import connect
 
 from tests.application import PASSWORD
 from tests.conftest import migrated
@@ -95,14 +96,14 @@ async def _answers(client: httpx.AsyncClient) -> None:
 
 @asynccontextmanager
 async def _heard(client: httpx.AsyncClient, channel: str) -> AsyncIterator[AsyncIterator[Any]]:
-    """What is told of imports on a channel, from now on."""
-    async with client.stream("GET", "/events/stream", params={"channel": channel}) as answer:
-        assert answer.status_code == 200
-        lines = answer.aiter_lines()
-        while not (await anext(lines)).startswith("data:"):  # the position
+    """What is told of imports on a channel, from now on, on a socket of an instance."""
+    url = str(client.base_url.copy_with(scheme="ws")) + "events"
+    async with connect(url, additional_headers={"Authorization": client.headers["Authorization"]}) as socket:
+        await socket.send(json.dumps({"type": "subscribe", "channel": channel}))
+        while json.loads(await socket.recv())["type"] != "subscribed":
             pass
-        events = (json.loads(line.removeprefix("data:")) async for line in lines if line.startswith("data:"))
-        yield (event["data"] async for event in events if event.get("data", {}).get("type") == "import")
+        messages = (each["data"] async for text in socket if (each := json.loads(text))["type"] == "message")
+        yield (data async for data in messages if data["type"] == "import")
 
 
 def _busiest(pids: list[int], before: dict[int, float]) -> int:
