@@ -14,8 +14,8 @@ _FAILED: Final = 400
 class TracedTransport(httpx.AsyncBaseTransport):
     """A transport over another one: `AsyncClient(transport=TracedTransport(AsyncHTTPTransport()))`.
 
-    A request gets `traceparent`, `X-Request-ID` and `X-Correlation-ID`, unless it has its own. Neither its query nor its
-    headers are recorded. (httpx is no dependency of ours: who uses it has it.)
+    A request gets `traceparent`, `X-Request-ID` and `X-Correlation-ID`, unless it has its own. Its query and headers
+    are not recorded. (httpx is no dependency of ours: who uses it has it.)
     """
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
