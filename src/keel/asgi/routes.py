@@ -48,7 +48,8 @@ def templates(routes: Iterable[Any], prefix: str = "") -> Iterator[str]:
     for route in routes:
         effective = getattr(route, "effective_route_contexts", None)
         if effective is not None:  # a router that FastAPI has included
-            yield from (f"{prefix}{each.path}" for each in effective())
+            # one of Starlette's own, a WebSocket's that speaks ASGI for instance, has its path elsewhere
+            yield from (f"{prefix}{each.path or each.starlette_route.path}" for each in effective())
             continue
         place, nested = f"{prefix}{getattr(route, 'path', '')}", getattr(route, "routes", None)
         if nested:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, BackgroundTasks, FastAPI, WebSocket
 from fastapi.responses import StreamingResponse
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.routing import Mount
+from starlette.routing import Mount, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from keel import span
@@ -315,6 +315,13 @@ async def test_the_route_is_the_whole_template(application: FastAPI, path: str, 
 
 def test_templates_of_mounts_begin_with_theirs() -> None:
     assert list(templates([Mount("/a", routes=[Mount("/{b}", app=answer)])])) == ["/a/{b}/{path:path}"]
+
+
+def test_a_websocket_in_an_included_router_has_a_template() -> None:
+    app, router = FastAPI(openapi_url=None), APIRouter()
+    router.routes.append(WebSocketRoute("/talk", answer))
+    app.include_router(router, prefix="/v1")
+    assert "/v1/talk" in set(templates(app.routes))
 
 
 async def test_streams_and_background_tasks_are_part_of_the_request(application: FastAPI) -> None:

@@ -228,6 +228,14 @@ async def test_another_sites_page_cannot_use_the_cookie(
             assert (refused.code, refused.problem["code"]) == (403, "cross_site_request")
 
 
+async def test_handshakes_are_counted_like_requests(serve: Serve) -> None:
+    app = await serve(rate_limits="on", limit_api="60/min burst 1", limit_register="1000/s")
+    user = await app.user()
+    async with talking(app, user), socket(app, token_of(user)) as second:
+        refused = await second.refused()
+        assert (refused.code, (refused.problem or {})["code"]) == (429, "limit_exceeded")
+
+
 async def test_a_user_has_so_many_connections_and_no_more(serve: Serve) -> None:
     app = await serve(live_connections=2)
     user, other = await app.user(), await app.user()
