@@ -66,6 +66,8 @@ def test_all_mistakes_are_listed_at_once_by_their_variables() -> None:
         ({"TRADESENSE_SESSION_IDLE_DAYS": "31"}, "longer than TRADESENSE_SESSION_DAYS"),
         ({"WEB_CONCURRENCY": "2"}, "needs a DATABASE_URL of PostgreSQL"),
         ({"WEB_CONCURRENCY": "2", "DATABASE_URL": POSTGRESQL}, "needs a REDIS_URL"),
+        ({"TRADESENSE_WORK": "workers"}, "needs a DATABASE_URL of PostgreSQL and a REDIS_URL"),
+        ({"TRADESENSE_WORK": "workers", "DATABASE_URL": POSTGRESQL}, "needs a DATABASE_URL of PostgreSQL and a REDIS"),
         ({"REDIS_CACHE_URL": "redis://cache.example.com"}, "needs a REDIS_URL beside it"),
         ({"TRADESENSE_PUBLIC_URL": "https://a.example.com/journal"}, "is no origin"),
         ({"TRADESENSE_CORS_ORIGINS": "https://u:p@a.example.com"}, "is no origin"),

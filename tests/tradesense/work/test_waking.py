@@ -169,6 +169,8 @@ async def test_closing_lets_what_runs_finish_and_begins_nothing_more() -> None:
         here.send(pile.put())
         here.send(pile.put())
         await pile.until(lambda: len(pile.begun) == 1)
+        here.tasks.start("woken before that", here.lane.work(), finish=True)
+        await asyncio.sleep(0)
         closing = asyncio.gather(here.tasks.close(timedelta(seconds=5)))
         await asyncio.sleep(0)
         pile.may_go.set()

@@ -35,9 +35,11 @@ class Lane:
         self._free = asyncio.Semaphore(at_once)
         self._poll = poll
         self._woken = asyncio.Event()
+        self._is_open = False
 
     def start(self) -> None:
-        """Begin to look, now and every `poll`."""
+        """Begin to look, now and every `poll`; once that ends, with its group, nothing more is begun."""
+        self._is_open = True
         self._tasks.start(f"{self.name}: looking", self._look())
 
     def wake(self) -> None:
@@ -52,21 +54,24 @@ class Lane:
     async def work(self) -> None:
         """Do what waits longest, once there is room; what waits after it is then looked for."""
         async with self._free:
-            claimed = await self._claimed()
+            claimed = await self._claimed() if self._is_open else None
             if claimed is None:
                 return
             await claimed
         self.wake()
 
     async def _look(self) -> None:
-        while True:
-            await self._free.acquire()
-            claimed = await self._claimed()
-            if claimed is None:
-                self._free.release()
-                await self._rest()
-            else:
-                self._tasks.start(self.name, self._go_on(claimed), finish=True)
+        try:
+            while True:
+                await self._free.acquire()
+                claimed = await self._claimed()
+                if claimed is None:
+                    self._free.release()
+                    await self._rest()
+                else:
+                    self._tasks.start(self.name, self._go_on(claimed), finish=True)
+        finally:
+            self._is_open = False
 
     async def _go_on(self, claimed: Coroutine[Any, Any, None]) -> None:
         """Do it, and look again: more may have become possible."""

@@ -79,9 +79,10 @@ class Scheduler:
         unknown = self._turns.keys() - known
         if due or unknown:
             async with self._fences.alone(NAME) as write:
-                for name in sorted(unknown):
+                if unknown:
                     async with write() as connection:
-                        await repository.add_schedule(connection, name, self._turns[name].first(now))
+                        for name in sorted(unknown):
+                            await repository.add_schedule(connection, name, self._turns[name].first(now))
                 for name, due_at in due:
                     await self._queue(write, name, due_at, now)
 
