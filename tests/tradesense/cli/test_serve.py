@@ -66,7 +66,12 @@ def test_a_first_start_creates_a_demo_account_that_can_be_looked_around_in(
         summary = httpx.get(f"{url}/api/v1/portfolio/summary", headers=bearer).json()
         assert summary["trades"] > 100
         assert summary["equity"] is not None
-        _, err = stopped(process)
+        listen = f"{url}/api/v1/events/stream?channel=user:{login['user']['id']}"
+        with httpx.stream("GET", listen, headers=bearer) as listening:
+            heard = listening.iter_lines()
+            assert next(heard) == "retry: 2000"
+            _, err = stopped(process)  # which no listener holds up
+            assert [line for line in heard if line][-1] == 'data: {"type":"end","reason":"shutdown"}'
     assert url.replace("127.0.0.1", "localhost") in err
     assert (tmp_path / "data" / "tradesense.db").exists()
 
