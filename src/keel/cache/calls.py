@@ -73,8 +73,9 @@ class Call:
         self._tags = TagsOf(terms.tags, self.parameters)
         self._user_at = self._place_of_user()
         self._bind = self.parameters.bind
+        self._plain_count = self.parameters.plain_count
         self._user_aware = terms.user_aware
-        self._is_untagged = not terms.tags and not terms.user_aware
+        self.is_untagged = not terms.tags and not terms.user_aware
         self._remembered = lru_cache(maxsize=_REMEMBERED, typed=True)(self._written)
         self._warned = False
 
@@ -116,7 +117,7 @@ class Call:
         Raises OtherPrincipal where it is for somebody else than who asks, and TypeError for arguments that cannot be
         part of a key, or with which the function could not be called.
         """
-        arguments = self._bind(args, kwargs)
+        arguments = args if len(args) == self._plain_count and not kwargs else self._bind(args, kwargs)
         user = None
         if self._user_aware:
             user = self.user(arguments)
@@ -160,7 +161,7 @@ class Call:
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], more_tags: tuple[str, ...] = ()
     ) -> tuple[str, ...]:
         """The tags of a call's entry, and `more_tags`."""
-        if self._is_untagged:
+        if self.is_untagged:
             return more_tags
         arguments = self._bind(args, kwargs)
         tags = self._tags(arguments) + more_tags

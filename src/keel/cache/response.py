@@ -147,7 +147,7 @@ def _caller(
 
     `routed` is asked about calls with keywords, or `always`.
     """
-    function, key_of, version = call.function, call.key, call.version
+    function, key_of, version, is_untagged = call.function, call.key, call.version, call.is_untagged
 
     async def cached(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the function's own
         if routed is not None and (kwargs or always) and (answer := routed(args, kwargs)) is not None:
@@ -161,7 +161,7 @@ def _caller(
         if entry is not None:
             entry.group.memory_hits += 1
             return entry.value
-        known, found = cache.known(key, call.tags(args, kwargs)), None
+        known, found = cache.known(key, () if is_untagged else call.tags(args, kwargs)), None
         began = monotonic()
         glance = cache.glance(known, call.manner, wanted)
         if glance is not None:

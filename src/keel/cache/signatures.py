@@ -74,6 +74,9 @@ class Parameters:
         self.has_injected = any(_is_injected(each) for each in parameters)
         self._has_variadic = any(each.kind in _VARIADIC for each in parameters)
         self._positional = sum(each.kind in _POSITIONAL for each in parameters)
+        is_plain = not self._has_variadic and self._positional == len(self.names)
+        self.plain_count = len(self.names) if is_plain else -1
+        """So many arguments by position alone are the values themselves; -1 where none are."""
         self._shapes: dict[tuple[Any, ...], _Shape] = {}
         skipped = {each.name for each in parameters if _is_injected(each) or class_in(each, HTTPConnection, *_OUTGOING)}
         left_out = skipped | besides | set(self.names[:1] if self.receiver else ())
@@ -85,7 +88,7 @@ class Parameters:
         """The values of all parameters; raises TypeError where the function could not be called so."""
         if self._has_variadic:
             return self._bound(args, kwargs)
-        if not kwargs and len(args) == len(self.names) == self._positional:
+        if not kwargs and len(args) == self.plain_count:
             return args
         called = (len(args), *kwargs)
         shape = self._shapes.get(called)
