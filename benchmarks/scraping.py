@@ -4,6 +4,9 @@ A timer is due each millisecond; how late it comes is what everybody else would 
 steps. The peers are prometheus_client's own: its ASGI application, which writes in the loop, and its text written in a
 thread at one go, as prometheus-fastapi-instrumentator does it. All write the same figures, in interleaved rounds; an
 idle loop in the same round says what the machine itself adds.
+
+Then what counting one request costs: its duration by bucket, what is under way, two sizes, the database's part, and an
+exemplar; beside the children of prometheus_client that count the same, bound beforehand.
 """
 
 import asyncio
@@ -12,6 +15,7 @@ import statistics
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from timeit import timeit
 from typing import Final
 
 import anyio.to_thread
@@ -26,6 +30,7 @@ from keel.metrics.requests import RequestMetrics
 CHILDREN: Final = 500
 ROUTES: Final = 50
 ROUNDS: Final = 15
+REPEATS: Final = 10_000
 DUE_S: Final = 0.001
 AT_MOST_MS: Final = 10.0
 IDLE: Final = "idle"
@@ -107,16 +112,51 @@ async def measured() -> dict[str, list[float]]:
     return found
 
 
+def counting() -> dict[str, list[float]]:
+    """Microseconds per request, round by round."""
+    requests, segment = RequestMetrics(), Segment("http", "", "ab" * 16, 1, is_kept=True)
+    segment.method, segment.route, segment.status = "GET", "/trades", 200
+    segment.ended_ns = segment.began_ns + 3_000_000
+    registry, labels = prometheus.CollectorRegistry(), ("method", "route", "status")
+    values = ("GET", "/trades", "200")
+    active = prometheus.Gauge("active", "Active.", registry=registry)
+    took = prometheus.Histogram("took", "Took.", labels, registry=registry, buckets=DURATIONS_S).labels(*values)
+    came, went = (prometheus.Summary(name, name, labels, registry=registry).labels(*values) for name in ("in", "out"))
+    asked, waited = (prometheus.Counter(name, name, labels, registry=registry).labels(*values) for name in ("q", "s"))
+    exemplar = {"trace_id": "ab" * 16}
+
+    def peer() -> None:
+        active.inc()
+        took.observe(0.003, exemplar)
+        came.observe(10)
+        went.observe(100)
+        asked.inc(2)
+        waited.inc(0.01)
+        active.dec()
+
+    todo: dict[str, Callable[[], None]] = {"keel": lambda: requests.observed(segment), "prometheus_client": peer}
+    found: dict[str, list[float]] = {name: [] for name in todo}
+    for _ in range(ROUNDS):
+        for name, count in todo.items():
+            found[name].append(timeit(count, number=REPEATS) / REPEATS * 1e6)
+    return found
+
+
 def main() -> int:
-    """Print the table; fail where ours holds the loop for longer than promised, by the median round."""
+    """Print the table; fail where ours holds the loop for longer than promised, by the median over an idle loop's."""
     found = uvloop.run(measured())
     print(f"{CHILDREN} children: how late a timer of the loop was, ms")
-    print(f"{'':32}{'median':>10}{'worst':>10}")
+    print(f"{'':32}{'median':>10}{'worst':>10}{'over idle':>12}")
+    added = {}
     for name, lateness in found.items():
-        print(f"{name:32}{statistics.median(lateness):>10.2f}{max(lateness):>10.2f}")
-    held = {name: statistics.median(them) for name, them in found.items() if name.startswith("keel")}
-    print(f"at most {AT_MOST_MS:.0f} ms: {'held' if max(held.values()) <= AT_MOST_MS else 'MISSED'}")
-    return max(held.values()) > AT_MOST_MS
+        added[name] = statistics.median(its - idle for its, idle in zip(lateness, found[IDLE], strict=True))
+        print(f"{name:32}{statistics.median(lateness):>10.2f}{max(lateness):>10.2f}{added[name]:>12.2f}")
+    held = max(its for name, its in added.items() if name.startswith("keel"))
+    print(f"at most {AT_MOST_MS:.0f} ms: {'held' if held <= AT_MOST_MS else 'MISSED'}")
+    print("counting a request, µs")
+    for name, costs in counting().items():
+        print(f"{name:32}{statistics.median(costs):>10.2f}{max(costs):>10.2f}")
+    return held > AT_MOST_MS
 
 
 if __name__ == "__main__":
