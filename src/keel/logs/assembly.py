@@ -9,7 +9,7 @@ import structlog
 
 from keel.context import Segment
 from keel.logs.bridge import Bridge, Standing
-from keel.logs.contract import LogOptions, LogStats
+from keel.logs.contract import LEVELS, LogOptions, LogStats
 from keel.logs.files import Output, RotatingFile, Stream
 from keel.logs.levels import Levels
 from keel.logs.logger import Logger, Target
@@ -26,12 +26,15 @@ class Logs:
 
     def __init__(self, options: LogOptions, output: Output) -> None:
         self.levels = Levels(options.level)
+        self.levels.changed.append(self._levels_changed)
+        self._has_all_requests = False
         self.redaction = Redaction(options.source.service)
         self._writer = Writer(Renderer(options.source, options.form, self.redaction), output, options.most_waiting)
         self.also = self._writer.also
         self.put = self._writer.put
         self.flush = self._writer.flush
         self.close = self._writer.close
+        self._levels_changed()
 
     @classmethod
     @contextmanager
@@ -73,8 +76,13 @@ class Logs:
 
     def observed(self, request: Segment) -> None:
         """The one line of a request, WebSocket or job."""
-        if self.levels.of(ACCESS) <= level_of(request):
+        if self.levels.expires:
+            self.levels.of(ACCESS)
+        if (self._has_all_requests and request.kind != "job") or self.levels.of(ACCESS) <= level_of(request):
             self.put(request)
+
+    def _levels_changed(self) -> None:
+        self._has_all_requests = self.levels.of(ACCESS) <= LEVELS["info"]
 
 
 def _output(options: LogOptions) -> Output:

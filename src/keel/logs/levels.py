@@ -35,6 +35,11 @@ class Levels:
         self.changed: list[Callable[[], None]] = []
         """Called when anything was set, or has expired."""
 
+    @property
+    def expires(self) -> bool:
+        """Whether anything was set for a while."""
+        return self._next is not None
+
     def of(self, name: str) -> int:
         """The level that holds for a logger now."""
         if self._next is not None and monotonic() >= self._next:

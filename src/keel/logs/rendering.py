@@ -21,6 +21,8 @@ _BREAKS: Final = {b"\xc2\x85": b"\\u0085", b"\xe2\x80\xa8": b"\\u2028", b"\xe2\x
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CACHE: Final = {state: f'"{state}"' for state in ("hit", "stale", "miss")}
 _BOOL: Final = ("false", "true")
+_FAILED: Final = 500
+_TOO_MANY: Final = 429
 _DISCONNECTED: Final = '"disconnected":true,'
 _FIRST: Final = ("timestamp", "level", "event", "logger")
 _OWN: Final = frozenset(
@@ -98,14 +100,15 @@ class Renderer:
     def _access_json(self, segment: Segment) -> bytes:
         """As `access`, in a third of the time: of a request that did not raise, nearly all is known to be plain."""
         end_ns = segment.started_ns + segment.ended_ns - segment.began_ns
-        user = segment.user_id
+        user, status = segment.user_id, segment.status
+        level = "error" if status >= _FAILED else "info"
         return (
-            f'{{"timestamp":"{self._timestamp(end_ns)}","level":"{level_name(level_of(segment))}","event":"request",'
+            f'{{"timestamp":"{self._timestamp(end_ns)}","level":"{level}","event":"request",'
             f'"logger":"{ACCESS}",{self._source_json}"request_id":"{segment.request_id}",'
             f'"trace_id":"{segment.trace_id}","span_id":"{segment.span_id:016x}",'
             f'"correlation_id":"{segment.correlation_id}","user_id":{"null" if user is None else self._text(user)},'
-            f'"route":{_route(segment.route)},"method":"{segment.method}","status":{segment.status},'
-            f'"cache":{_CACHE.get(segment.cache, "null")},"rate_limited":{_BOOL[segment.rate_limited]},'
+            f'"route":{_route(segment.route)},"method":"{segment.method}","status":{status},'
+            f'"cache":{_CACHE.get(segment.cache, "null")},"rate_limited":{_BOOL[status == _TOO_MANY]},'
             f'"request_bytes":{segment.request_bytes},"response_bytes":{segment.response_bytes},'
             f"{_DISCONNECTED if segment.disconnected else ''}"
             f'"duration_ms":{(segment.ended_ns - segment.began_ns) // 1000 / 1000},'

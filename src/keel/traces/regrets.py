@@ -18,7 +18,8 @@ class Regrets:
     def __init__(self, for_ns: int) -> None:
         self._for_ns = for_ns
         self._dropped: deque[Segment] = deque()
-        self._by_trace: dict[str, list[Segment]] = {}
+        self._by_trace: dict[str, Segment | list[Segment]] = {}
+        """A list where a trace has several."""
         self._spans = 0
         self._kept: OrderedDict[str, int] = OrderedDict()
 
@@ -29,11 +30,11 @@ class Regrets:
         """Remember a segment that was not kept."""
         dropped, trace_id = self._dropped, segment.trace_id
         dropped.append(segment)
-        siblings = self._by_trace.get(trace_id)
-        if siblings is None:
-            self._by_trace[trace_id] = [segment]
-        else:
-            siblings.append(segment)
+        sibling = self._by_trace.setdefault(trace_id, segment)
+        if isinstance(sibling, list):
+            sibling.append(segment)
+        elif sibling is not segment:
+            self._by_trace[trace_id] = [sibling, segment]
         self._spans += len(segment.spans)
         while len(dropped) > MOST_SEGMENTS or self._spans > MOST_SPANS:
             self._forget_oldest()
@@ -44,7 +45,9 @@ class Regrets:
         self._kept.move_to_end(trace_id)
         if len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
-        return [each for each in self._by_trace.pop(trace_id, ()) if each.ended_ns >= now_ns - self._for_ns]
+        found = self._by_trace.pop(trace_id, ())
+        segments = (found,) if isinstance(found, Segment) else found
+        return [each for each in segments if each.ended_ns >= now_ns - self._for_ns]
 
     def is_wanted(self, trace_id: str, now_ns: int) -> bool:
         """Whether the trace was kept a short while ago."""
@@ -53,10 +56,10 @@ class Regrets:
     def _forget_oldest(self) -> None:
         oldest = self._dropped.popleft()
         self._spans -= len(oldest.spans)
-        siblings = self._by_trace.get(oldest.trace_id)
-        if siblings is None or siblings[0] is not oldest:
-            return  # it was brought back
-        if len(siblings) == 1:
+        found = self._by_trace.get(oldest.trace_id)
+        if found is oldest:
             del self._by_trace[oldest.trace_id]
-        else:
-            del siblings[0]
+        elif isinstance(found, list) and found[0] is oldest:
+            del found[0]
+            if not found:
+                del self._by_trace[oldest.trace_id]
