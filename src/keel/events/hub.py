@@ -26,6 +26,7 @@ from keel.events.observer import NullObserver, Observer
 from keel.events.streams import QueuedStream
 from keel.redis.contract import CommandRefused, RedisUnavailable
 from keel.tasks import Tasks
+from keel.traces.spans import part
 
 TENDING: Final = timedelta(seconds=20)
 """Between two looks after every channel: who is there is noted again, and a message that was lost is noticed."""
@@ -63,7 +64,8 @@ class Hub:
             await self._coalescing.flush(channel)
         elif self._coalescing.hold(channel, coalesce, encoded):
             return None
-        return await self._publish(channel, encoded, idempotency_key)
+        with part("publish", {"messaging.destination.template": channel.partition(":")[0]}, kind="producer"):
+            return await self._publish(channel, encoded, idempotency_key)
 
     def subscribe(
         self,

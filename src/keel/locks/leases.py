@@ -24,6 +24,7 @@ from keel.locks.observer import NullObserver, Observer, Outcome
 from keel.locks.waiting import Lines
 from keel.redis.contract import CommandRefused, RedisUnavailable
 from keel.tasks import Tasks
+from keel.traces.spans import part
 
 MARGIN: Final = 0.1
 MOST_MARGIN_S: Final = 1.0
@@ -262,7 +263,8 @@ class Holding:
     async def _acquired(self) -> HeldLease:
         began, observer = monotonic(), self._locks.observer
         try:
-            lease = await self._locks.acquire(self._name, self._ttl_s, self._wait_s)
+            with part("lock.acquire", {"lock.kind": self._name.partition(":")[0]}):
+                lease = await self._locks.acquire(self._name, self._ttl_s, self._wait_s)
         except LockNotAcquired:
             observer.asked(self._name, Outcome.REFUSED, monotonic() - began)
             raise

@@ -6,7 +6,7 @@ from typing import Final
 from keel.logs.levels import ROOT, Levels
 from keel.logs.logger import Sink, line, raised
 
-_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
 class Bridge(logging.Handler):

@@ -187,9 +187,11 @@ def span(name: str, attributes: Mapping[str, Any] | None = None, *, kind: str = 
     return Span(name, kind, attributes)
 
 
-def part(name: str, attributes: Mapping[str, Any] | None = None) -> AbstractContextManager[object]:
+def part(
+    name: str, attributes: Mapping[str, Any] | None = None, *, kind: str = "internal"
+) -> AbstractContextManager[object]:
     """`span` for what is worth no trace of its own: nothing where nothing is under way."""
-    return nullcontext() if current_segment() is None else Span(name, "internal", attributes)
+    return nullcontext() if current_segment() is None else Span(name, kind, attributes)
 
 
 def record(

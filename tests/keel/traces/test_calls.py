@@ -64,3 +64,26 @@ async def test_outside_of_everything_nothing_is_recorded(running: Keel) -> None:
 
     assert await running.cache.get_or_set("numbers:seven", load, ttl=60) == 7
     assert list(running.traces.ring.newest()) == []
+
+
+@pytest.mark.parametrize("where", ["memory", "valkey"])
+async def test_events_and_locks_are_spans(where: str, request: pytest.FixtureRequest, redis_namespace: str) -> None:
+    url = None if where == "memory" else request.getfixturevalue("redis_url")
+    async with Keel.open(url, redis_namespace) as keel:
+        segment = keel.traces.begin("job", "test")
+        before = doing.set(segment)
+        async with keel.locks.lock("rebuild:42"):
+            await keel.events.publish("user:7", {"n": 1})
+        doing.reset(before)
+    spans = {each.name: each for each in segment.spans}
+    assert (spans["publish"].kind, spans["publish"].attributes) == (
+        "producer",
+        {"messaging.destination.template": "user"},
+    )
+    assert spans["lock.acquire"].attributes == {"lock.kind": "rebuild"}
+    assert (where == "valkey") == ("EVALSHA" in spans)
+    assert where == "memory" or spans["EVALSHA"].parent_id in {
+        spans["publish"].span_id,
+        spans["lock.acquire"].span_id,
+        segment.span_id,
+    }
