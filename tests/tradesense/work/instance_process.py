@@ -16,6 +16,15 @@ from tradesense.brokers import registry
 from tradesense.cli import build
 
 LEASE = timedelta(seconds=2)
+IMPORTED = (
+    "tradesense.app",
+    "tradesense.cli.draining",
+    "tradesense.cli.sockets",
+    "tradesense.work.service.waking",
+    "uvicorn.protocols.http.httptools_impl",
+    "uvicorn.supervisors",
+    "uvloop",
+)
 
 
 def run(arguments: list[str], environment: dict[str, str], log: str) -> None:
@@ -30,7 +39,7 @@ def run(arguments: list[str], environment: dict[str, str], log: str) -> None:
 def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that are killed
     registry.formats()
-    for name in ("tradesense.app", "tradesense.work.service.waking"):
+    for name in IMPORTED:
         import_module(name)
     for line in sys.stdin:
         child = os.fork()

@@ -39,6 +39,7 @@ class House:
         self._nursery = nursery
         self._environment = environment
         self._folder = folder
+        self._logs: dict[int, Path] = {}
 
     async def start(self, *arguments: str) -> int:
         log = self._folder / f"{arguments[0]}{len(self.pids)}.log"
@@ -47,7 +48,11 @@ class House:
         assert self._nursery.stdout is not None
         self._nursery.stdin.write(json.dumps(asked).encode() + b"\n")
         self.pids.append(int(await self._nursery.stdout.readline()))
+        self._logs[self.pids[-1]] = log
         return self.pids[-1]
+
+    def said(self, pid: int) -> str:
+        return self._logs[pid].read_text()
 
     async def serve(self) -> httpx.AsyncClient:
         port = free_port()
@@ -136,7 +141,8 @@ async def test_an_upload_to_one_is_imported_by_a_worker_whose_death_loses_and_do
         upload = await first.post("/imports", files=sent, data={"timezone": "UTC"})
         while (await anext(told))["percent"] < 50:
             pass
-        os.kill(_busiest(workers, before), signal.SIGKILL)
+        killed = _busiest(workers, before)
+        os.kill(killed, signal.SIGKILL)
         while (end := await anext(told))["status"] == "running":
             pass
     assert (end["status"], end["executions"]) == ("done", ROWS)
@@ -150,3 +156,11 @@ async def test_an_upload_to_one_is_imported_by_a_worker_whose_death_loses_and_do
         assert await connection.scalar(hidden.where(executions.c.born != accounts.c.generation)) == 0
     for client in (first, second, third):
         await client.aclose()
+    (survivor,) = (pid for pid in workers if pid != killed)
+    os.kill(survivor, signal.SIGTERM)
+    async with asyncio.timeout(20):
+        while psutil.pid_exists(survivor):  # noqa: ASYNC110 - it is elsewhere
+            await asyncio.sleep(0.02)
+    said = installation.said(survivor)
+    assert "working, 1 imports at a time" in said
+    assert "Traceback" not in said
