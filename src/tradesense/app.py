@@ -1,6 +1,7 @@
 """The application: its routers and its middleware, and nothing else."""
 
 import json
+from functools import partial
 from importlib.metadata import version
 from typing import Final
 
@@ -12,20 +13,23 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from keel.asgi.addresses import ClientAddresses, TrustedProxies
+from keel.asgi.express import ATTRIBUTE, Express
 from keel.asgi.hot_path import HotPath
 from keel.asgi.limits import RateLimiting
 from keel.asgi.observing import Observing, route_of
 from keel.asgi.routes import RouteTemplates, templates
 from keel.asgi.running import Running
+from keel.cache.endpoints import Known
 from tradesense import wiring
 from tradesense.accounts.endpoints import router as accounts
 from tradesense.analytics.endpoints import router as analytics
 from tradesense.events.endpoints import router as events
 from tradesense.http import limits, openapi, problems, reference
+from tradesense.http.authentication import Principal, known_at_once
 from tradesense.http.bodies import BodyLimits, Limits
-from tradesense.http.cached import identify, version_of
+from tradesense.http.cached import identify, version_for, version_of
 from tradesense.http.idempotency import Idempotency
-from tradesense.http.middleware import SecurityHeaders, UnexpectedErrors
+from tradesense.http.middleware import SecurityHeaders, UnexpectedErrors, decorated
 from tradesense.ingest.endpoints import router as imports
 from tradesense.journal.endpoints import router as journal
 from tradesense.monitoring.endpoints import router as monitoring
@@ -47,7 +51,11 @@ FORM_BYTES: Final = MEBIBYTE
 
 
 def create_app(settings: Settings, opening: wiring.Opening = wiring.opened) -> FastAPI:
-    """The whole application, not yet started; its lifespan opens what `opening` builds."""
+    """The whole application, not yet started; its lifespan opens what `opening` builds.
+
+    A server that asks `app.express` first has answers from memory sent at once (see `keel.asgi.serving`).
+    """
+    known: dict[str, Known] = {}
     app = openapi.Documented(
         cookie=wiring.session_cookie(settings).name,
         without_keys=WITHOUT_KEYS,
@@ -55,11 +63,12 @@ def create_app(settings: Settings, opening: wiring.Opening = wiring.opened) -> F
         version=version("tradesense"),
         description="From a broker's file to trades, statistics and insight.",
         lifespan=wiring.lifespan(settings, opening),
-        middleware=_middleware(settings),
+        middleware=_middleware(settings, known),
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
     )
+    setattr(app, ATTRIBUTE, _express(settings, known))
     problems.install(app)
     app.include_router(_api(), prefix=PREFIX)
     _serve_documents(app)
@@ -78,7 +87,18 @@ def _templates() -> RouteTemplates:
     return RouteTemplates([*templates(_api().routes, PREFIX), *DOCUMENTS])
 
 
-def _middleware(settings: Settings) -> list[Middleware]:
+def _express(settings: Settings, known: dict[str, Known]) -> Express[Principal]:
+    return Express(
+        known,
+        identify=known_at_once,
+        asker=limits.asker_of,
+        version=version_for,
+        decorate=partial(decorated, https=settings.is_https),
+        proxies=TrustedProxies.parse(settings.trusted_proxies),
+    )
+
+
+def _middleware(settings: Settings, known: dict[str, Known]) -> list[Middleware]:
     """Outermost first: what is further in answers with the headers of what is further out."""
     bodies = Limits(JSON_BYTES, settings.max_upload_mb * MEBIBYTE + FORM_BYTES, UPLOADS)
     return [
@@ -128,7 +148,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
         ),
         Middleware(BodyLimits, bodies),
         Middleware(Idempotency, without=WITHOUT_KEYS),
-        Middleware(HotPath, identify=identify, version=version_of),
+        Middleware(HotPath, identify=identify, version=version_of, known=known),
     ]
 
 

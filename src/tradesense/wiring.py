@@ -304,7 +304,7 @@ def _security(ground: _Ground, passwords: Passwords) -> SecurityState:
     ground.work.every(TIDY_EVERY, "forgetting answers", remembered.forget_expired)
     ground.work.every(TIDY_EVERY, "forgetting sessions", ground.sessions.forget_expired)
     return {
-        "authentication": Authentication(identities.identify, session_cookie(settings), origins),
+        "authentication": Authentication(identities.identify, session_cookie(settings), origins, identities.glance),
         "identities": identities,
         "api_keys": api_keys,
         "remembered": remembered,

@@ -73,14 +73,20 @@ class ClientAddresses:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on with the address of who asks."""
         if self._is_needed and scope["type"] != "lifespan":
-            peer = scope.get("client")
-            said = [value.decode("latin-1") for name, value in scope["headers"] if name == _HEADER]
-            if said:
-                forwarded = [each.strip() for each in ",".join(said).split(",")]
-                address = self._trusted.client(peer[0] if peer else "", forwarded)
-                if address and (peer is None or address != peer[0]):
-                    scope = {**scope, "client": (address, 0)}
+            scope = seen_through(self._trusted, scope)
         await self._app(scope, receive, send)
+
+
+def seen_through(trusted: TrustedProxies, scope: Scope) -> Scope:
+    """The scope, with the address of who asks."""
+    peer = scope.get("client")
+    said = [value.decode("latin-1") for name, value in scope["headers"] if name == _HEADER]
+    if said:
+        forwarded = [each.strip() for each in ",".join(said).split(",")]
+        address = trusted.client(peer[0] if peer else "", forwarded)
+        if address and (peer is None or address != peer[0]):
+            return {**scope, "client": (address, 0)}
+    return scope
 
 
 def read_address(text: str) -> Address | None:

@@ -25,13 +25,22 @@ VersionOf = Callable[[Scope, Principal | None], int | None]
 
 
 class HotPath:
-    """The middleware. Without `identify` only public answers are sent, without `version` only those that need none."""
+    """The middleware. Without `identify` only public answers are sent, without `version` only those that need none.
 
-    def __init__(self, app: ASGIApp, identify: Identify | None = None, version: VersionOf | None = None) -> None:
+    What it learns is written into `known`, for `keel.asgi.express`.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        identify: Identify | None = None,
+        version: VersionOf | None = None,
+        known: dict[str, Known] | None = None,
+    ) -> None:
         self._app = app
         self._identify = identify
         self._version = version
-        self._known: dict[str, Known] = {}
+        self._known = {} if known is None else known
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request, or leave it to the application."""

@@ -98,10 +98,11 @@ async def _refused(enforcing: Awaitable[object]) -> Refusal | None:
 
 def _address(scope: Scope) -> str:
     peer = scope.get("client")
-    return _counted_as(peer[0]) if peer else ""
+    return counted_address(peer[0]) if peer else ""
 
 
-_counted_as = lru_cache(maxsize=4096)(counted_as)
+counted_address: Final = lru_cache(maxsize=4096)(counted_as)
+"""Under which name an address is counted."""
 
 
 def _no_template(_scope: Scope) -> str | None:

@@ -69,7 +69,7 @@ class Observing:
             await self._app(scope, receive, send)
             return
         traces = self._traces(scope)
-        segment = _begun(traces, scope)
+        segment = begun(traces, scope)
         if self._template is not None:
             segment.route = self._template(scope)
         watch = _Watch(segment, receive, send)
@@ -98,7 +98,8 @@ def _of_keel(scope: Scope) -> Traces:
     return traces
 
 
-def _begun(traces: Traces, scope: Scope) -> Segment:
+def begun(traces: Traces, scope: Scope) -> Segment:
+    """The segment of a request that begins now, with what its head says; whoever begins it ends it."""
     given: dict[bytes, bytes] = {}
     for pair in scope["headers"]:
         if pair[0] in _HEADERS:

@@ -139,6 +139,10 @@ class Known:
         self._inputs = Inputs(
             inputs.query if terms.query is None else frozenset(terms.query), tuple(headers), inputs.cookies
         )
+        self.is_own = self.user_aware and self.access is Access.AUTHENTICATED and terms.cache_control is None
+        """Whether answers are a user's own, and may be sent ahead of routing to whoever is known."""
+        self.is_of_query_alone = not headers and not inputs.cookies
+        """Whether keys are made of nothing but path, query and user."""
         varies = dict.fromkeys((*headers, *(_CREDENTIALS if self.user_aware else ())))
         if inputs.cookies:
             varies[b"cookie"] = None

@@ -20,7 +20,8 @@ async def rate_limits(redis: Redis | None, namespace: str, tasks: Tasks) -> Asyn
     What was taken ahead and not spent is given back in the end.
     """
     if redis is None:
-        yield RateLimits(MemoryCounters(), tasks)
+        memory = MemoryCounters()
+        yield RateLimits(memory, tasks, memory)
         return
     instances = Instances(redis, namespace)
     counters = OutageCounters(RedisCounters(redis, namespace), instances)
@@ -28,7 +29,7 @@ async def rate_limits(redis: Redis | None, namespace: str, tasks: Tasks) -> Asyn
     unwatch = redis.watch(counters)
     telling = tasks.start("counting processes", instances.follow())
     try:
-        yield RateLimits(shortcuts, tasks)
+        yield RateLimits(shortcuts, tasks, shortcuts)
     finally:
         telling.cancel()
         unwatch()

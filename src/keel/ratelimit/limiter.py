@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
+from typing import Protocol
 
 import msgspec
 
@@ -25,6 +26,14 @@ from keel.ratelimit.quota import parse
 from keel.ratelimit.rules import RuleBook
 from keel.tasks import Tasks
 
+
+class Spending(Protocol):
+    """Counts that may be charged without waiting."""
+
+    def spend(self, subject: str, limits: Limits) -> Decision | None:
+        """Charge 1 where it is sure to be admitted; None: nothing was done."""
+
+
 Given = Limit | str | Sequence[Limit | str]
 """Limits, or their texts; several are checked together."""
 
@@ -40,9 +49,10 @@ class Tally(msgspec.Struct):
 class RateLimits:
     """Rate limits as the rest of the program knows them; `rules` are those that requests are held to."""
 
-    def __init__(self, counters: Counters, tasks: Tasks) -> None:
+    def __init__(self, counters: Counters, tasks: Tasks, spending: Spending | None = None) -> None:
         self.rules = RuleBook()
         self._counters = counters
+        self._spending = spending
         self._tasks = tasks
         self._tallies: dict[str, Tally] = {}
         self._sources: Counter[Source] = Counter()
@@ -83,6 +93,13 @@ class RateLimits:
             request.decisions.extend(decisions.parts)
         raise_refusal(decisions)
         return decisions
+
+    def spend(self, subject: str, limits: Limits) -> Decision | None:
+        """As `check`, where memory alone can admit it; None where it cannot, and nothing is charged then."""
+        decision = None if self._spending is None else self._spending.spend(subject, limits)
+        if decision is not None:
+            self._note(decision)
+        return decision
 
     async def peek(self, subject: str, limits: Given, *, cost: int = 1) -> Decision:
         """What `check` would say; nothing is charged."""

@@ -41,6 +41,12 @@ class MemoryCounters:
         """Charge at once."""
         return self.decide(subject, limits, cost, extra, take=True)
 
+    def spend(self, subject: str, limits: Limits) -> Decision | None:
+        """Charge 1 at once where nothing refuses it, or is held."""
+        if any(limit.is_held for limit in limits) or not self.decide(subject, limits, 1, 0, take=False).allowed:
+            return None
+        return self.decide(subject, limits, 1, 0, take=True)
+
     async def peek(self, subject: str, limits: Limits, cost: int) -> Decision:
         """Look."""
         return self.decide(subject, limits, cost, 0, take=False)

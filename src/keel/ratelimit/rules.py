@@ -95,6 +95,8 @@ class RuleBook:
 
     def __init__(self, rules: Iterable[Rule] = ()) -> None:
         self._rules: dict[str, Rule] = {}
+        self.edition = 0
+        """Grows each time that the rules are replaced."""
         self._covering = lru_cache(maxsize=4096)(self._find)
         self.replace(rules)
 
@@ -109,6 +111,7 @@ class RuleBook:
                 raise ValueError(f"two rules are called {rule.name}")
             found[rule.name] = rule
         self._rules = found
+        self.edition += 1
         self._covering.cache_clear()
 
     def __iter__(self) -> Iterator[Rule]:

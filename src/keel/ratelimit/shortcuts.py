@@ -24,7 +24,7 @@ MOST_DENIED: Final = 10_000
 MOST_LEASED: Final = 10_000
 _LEAST_DENIED_S: Final = 0.001
 _SHARE: Final = 10
-_LARGEST: Final = 64
+_LARGEST: Final = 1024
 _SWEEP_S: Final = 0.25
 _CLOSING_S: Final = 0.15
 Place = tuple[str, Limits]
@@ -71,6 +71,10 @@ class Shortcuts:
         if not decision.allowed:
             self._remember(place, decision, now)
         return decision
+
+    def spend(self, subject: str, limits: Limits) -> Decision | None:
+        """Spend a permit that was taken ahead; None where there is none."""
+        return self._spent((subject, limits), 1, time.monotonic())
 
     async def peek(self, subject: str, limits: Limits, cost: int) -> Decision:
         """As the server sees it."""

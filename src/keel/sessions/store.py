@@ -85,6 +85,14 @@ class Sessions:
         finally:
             self._noting.discard(hashed)
 
+    def glance(self, token: str) -> Session | None:
+        """The session of a token where memory has it and its use need not be noted yet; None says nothing."""
+        copy = self._copy(token_hash(token))
+        if copy is None or self._clock.now() - copy.kept.session.last_seen_at >= self.lifetimes.touch:
+            return None
+        self.observer.read(in_memory=True)
+        return copy.kept.session
+
     def _noted(self, copy: Copy, now: datetime) -> Session:
         """Note a use in this process alone."""
         if now - copy.kept.session.last_seen_at < self.lifetimes.touch:

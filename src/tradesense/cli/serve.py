@@ -37,11 +37,13 @@ def run(settings: "Settings") -> None:
     from uvicorn import Config, Server
     from uvicorn.supervisors import Multiprocess
 
+    from keel.asgi.serving import ExpressProtocol
     from tradesense.cli.sockets import MOST_BYTES, Sockets
 
     config = Config(
         partial(_application, settings),
         factory=True,
+        http=ExpressProtocol,
         host=settings.host,
         port=settings.port,
         workers=settings.workers,

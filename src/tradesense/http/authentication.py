@@ -1,5 +1,6 @@
 """Who asks: a session's token, as a bearer token or in a cookie, and what keeps other sites from using the cookie."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Annotated, Final, NewType, Protocol
@@ -21,6 +22,7 @@ UserId = NewType("UserId", UUID)
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 VERSION_HEADER: Final = "X-Data-Version"
+_VERSION: Final = b"x-data-version"
 BEARER: Final = "bearer"
 _LONGEST_TOKEN: Final = 256
 _LONGEST_VERSION: Final = 19
@@ -150,6 +152,17 @@ class Identify(Protocol):
         """Who holds it, as of `at_least` this version of their data if there is one; raises `NotAuthenticated`."""
 
 
+class Glance(Protocol):
+    """Finds the principal of a token where memory knows all about them."""
+
+    def __call__(self, token: str, at_least: int = 0) -> Principal | None:
+        """Who holds it, but for the token; None says nothing."""
+
+
+def _nobody(token: str, at_least: int = 0) -> Principal | None:  # noqa: ARG001 - a Glance
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Authentication:
     """What is needed to know who asks."""
@@ -157,6 +170,22 @@ class Authentication:
     identify: Identify
     session_cookie: SessionCookie
     origins: TrustedOrigins
+    glance: Glance = _nobody
+
+    def known(self, given: Mapping[bytes, bytes]) -> Principal | None:
+        """Who asks by these headers for something that changes nothing, where memory can tell for certain.
+
+        None says nothing.
+        """
+        authorization = given.get(b"authorization")
+        if authorization is not None:
+            scheme, _, word = authorization.partition(b" ")
+            token = word.strip().decode("latin-1") if scheme.lower() == b"bearer" else None
+        else:
+            token = cookie_parser(given.get(b"cookie", b"").decode("latin-1")).get(self.session_cookie.name)
+        if not token or len(token) > _LONGEST_TOKEN:
+            return None
+        return self.glance(token, read_version(given.get(_VERSION, b"")))
 
     async def principal(self, connection: HTTPConnection) -> Principal:
         """Who asks; raises `NotAuthenticated`, and `Forbidden` for another site's page that uses the cookie."""
@@ -196,8 +225,12 @@ def bearer_token(connection: HTTPConnection) -> str | None:
 
 def _carried_version(connection: HTTPConnection) -> int:
     """The version of the user's data that the request has seen; what cannot be read is refused by who reads it."""
-    carried = connection.headers.get(VERSION_HEADER, "")
-    return int(carried) if carried.isdecimal() and len(carried) <= _LONGEST_VERSION else 0
+    return read_version(connection.headers.get(VERSION_HEADER, "").encode("latin-1"))
+
+
+def read_version(carried: bytes) -> int:
+    """The version that a header gives; 0 where it cannot be read."""
+    return int(carried) if carried.isdigit() and len(carried) <= _LONGEST_VERSION else 0
 
 
 async def authenticate(connection: HTTPConnection) -> Principal:
@@ -215,6 +248,15 @@ def known_principal(scope: Scope) -> Principal | None:
     """Who asks, where that has been found already."""
     found = scope.get(_MEMO)
     return found if isinstance(found, Principal) else None
+
+
+def known_at_once(scope: Scope, given: Mapping[bytes, bytes]) -> Principal | None:
+    """Who asks for something that changes nothing, where memory can tell for certain; None says nothing.
+
+    It leaves no trace in the scope, for who is found there is not asked again.
+    """
+    authentication: Authentication = scope["state"]["authentication"]
+    return authentication.known(given)
 
 
 def remember(scope: Scope, principal: Principal) -> None:

@@ -1,6 +1,6 @@
 """Answers that are kept: on what terms, and how they are found before a request is routed."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Final, ParamSpec, TypeVar, cast
 
@@ -11,7 +11,7 @@ from keel import cache_response
 from keel.context import Principal as Asking
 from keel.errors import Forbidden, NotAuthenticated
 from tradesense.http import freshness
-from tradesense.http.authentication import authenticate, known_principal
+from tradesense.http.authentication import Principal, authenticate, known_principal
 from tradesense.http.versions import HEADER
 
 P = ParamSpec("P")
@@ -59,6 +59,15 @@ def version_of(scope: Scope, _asking: Asking | None) -> int | None:
     if principal is None:
         return None
     carried = next((value for name, value in scope["headers"] if name == _HEADER), b"0")
+    return _version(scope, principal, carried)
+
+
+def version_for(scope: Scope, given: Mapping[bytes, bytes], principal: Principal) -> int | None:
+    """As `version_of`, for whoever that is, by the headers that were given."""
+    return _version(scope, principal, given.get(_HEADER, b"0"))
+
+
+def _version(scope: Scope, principal: Principal, carried: bytes) -> int | None:
     if not carried.isdigit() or int(carried) > principal.data_version:
         return None
     return freshness.demanded_of(scope, principal, int(carried))

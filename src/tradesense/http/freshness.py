@@ -46,6 +46,8 @@ def goes_by_labels(scope: Scope) -> bool:
     """Whether an answer depends on what trades are labelled with: by its filters, its groups, or its risk."""
     if scope["path"].endswith(_BY_RISK):
         return True
+    if not scope["query_string"]:
+        return False
     query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     return any(name in _FILTERS or (name == "by" and value in LABELLED) for name, value in query)
 

@@ -14,7 +14,7 @@ from keel.ratelimit.asking import Asker
 from keel.ratelimit.limiter import RateLimits
 from keel.ratelimit.rules import Per, Rule
 from tradesense.http import problems
-from tradesense.http.authentication import authenticate, known_principal
+from tradesense.http.authentication import Principal, authenticate, known_principal
 from tradesense.http.state import provided
 
 LOGIN: Final = "login"
@@ -77,6 +77,11 @@ async def asker(scope: Scope) -> Asker | None:
         principal = await authenticate(HTTPConnection(scope))
     except (NotAuthenticated, Forbidden):
         return None
+    return asker_of(principal)
+
+
+def asker_of(principal: Principal) -> Asker:
+    """Who is charged for what somebody asks."""
     return Asker(principal.subject, "admin" if principal.is_admin else "user", principal.timezone)
 
 

@@ -14,23 +14,38 @@ API_POLICY: Final = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'
 """What an answer of the API may load or be shown in, should a browser take it for a page: nothing."""
 
 
+_SECURITY: Final[Mapping[str, str]] = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": API_POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+def security_headers(*, https: bool) -> Mapping[str, str]:
+    """What every answer says, unless it says something else by that name."""
+    return {**_SECURITY, "Strict-Transport-Security": "max-age=31536000"} if https else _SECURITY
+
+
+def decorated(headers: list[tuple[bytes, bytes]], *, https: bool) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer with what the middleware adds to it, where the request has come from no other origin."""
+    told = MutableHeaders(raw=list(headers))
+    for name, value in security_headers(https=https).items():
+        told.setdefault(name, value)
+    told["Vary"] = ", ".join([*told.getlist("Vary"), "Origin"])
+    return told.raw
+
+
 class SecurityHeaders:
     """Adds to every answer what makes browsers careful, unless the answer has a header of its own by that name."""
 
     def __init__(self, app: ASGIApp, *, https: bool) -> None:
         self.app = app
-        self.headers: Mapping[str, str] = {
-            "Cache-Control": "no-store",
-            "Content-Security-Policy": API_POLICY,
-            "Cross-Origin-Opener-Policy": "same-origin",
-            "Cross-Origin-Resource-Policy": "same-origin",
-            "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-            "Referrer-Policy": "no-referrer",
-            "X-Content-Type-Options": "nosniff",
-            "X-Frame-Options": "DENY",
-        }
-        if https:
-            self.headers = {**self.headers, "Strict-Transport-Security": "max-age=31536000"}
+        self.headers = security_headers(https=https)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on with headers added."""
