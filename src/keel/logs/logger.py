@@ -12,7 +12,7 @@ from keel.clock import wall_ns
 from keel.context import current_doing
 from keel.logs.contract import LEVELS, Line
 from keel.logs.exceptions import described
-from keel.logs.redaction import DEEPEST, LONGEST_READ, MOST_ITEMS
+from keel.logs.redaction import DEEPEST, LONGEST_READ, Room
 
 _PLAIN: Final = frozenset({float, bool, type(None), UUID})
 _INTEGERS: Final = range(-(1 << 63), 1 << 64)
@@ -79,7 +79,8 @@ def line(
 ) -> Line:
     """What is said now, with the ids of what is under way."""
     doing = current_doing()
-    kept = None if not fields else {name: frozen(value) for name, value in fields.items()}
+    room = Room()
+    kept = None if not fields else {name: frozen(value, room) for name, value in fields.items()}
     if doing is None:
         return Line(wall_ns(), level, logger, event, kept, exception, None, 0)
     return Line(wall_ns(), level, logger, event, kept, exception, doing.segment, doing.span_id)
@@ -94,21 +95,22 @@ def raised(exc_info: object) -> dict[str, Any] | None:
     return raised(sys.exception()) if exc_info else None
 
 
-def frozen(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - whatever is logged
+def frozen(value: Any, room: Room, depth: int = 0) -> Any:  # noqa: ANN401 - whatever is logged
     """A value as it is now, of plain types and bounded size, for a thread to render later."""
     if type(value) in _PLAIN or (type(value) is int and value in _INTEGERS):
         return value
     if isinstance(value, str):
         return value[:LONGEST_READ]
     if isinstance(value, (Mapping, list, tuple, set, frozenset)):
-        return "…" if depth >= DEEPEST else _frozen_items(value, depth + 1)
+        return "…" if depth >= DEEPEST else _frozen_items(value, room, depth + 1)
     return _shown(value)
 
 
-def _frozen_items(value: Any, depth: int) -> Any:  # noqa: ANN401 - a collection
+def _frozen_items(value: Any, room: Room, depth: int) -> Any:  # noqa: ANN401 - a collection
     if isinstance(value, Mapping):
-        return {str(name)[:256]: frozen(each, depth) for name, each in islice(value.items(), MOST_ITEMS)}
-    return [frozen(each, depth) for each in islice(value, MOST_ITEMS)]
+        pairs = islice(value.items(), room.take(len(value)))
+        return {str(name)[:256]: frozen(each, room, depth) for name, each in pairs}
+    return [frozen(each, room, depth) for each in islice(value, room.take(len(value)))]
 
 
 def _shown(value: object) -> str:

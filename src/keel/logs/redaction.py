@@ -6,6 +6,7 @@ Every pattern takes time in proportion to the text: it begins at a fixed word or
 import re
 from collections.abc import Mapping
 from hashlib import blake2b
+from itertools import islice
 from typing import Any, Final
 
 REDACTED: Final = "[redacted]"
@@ -14,6 +15,8 @@ LONGEST_TEXT: Final = 8192
 LONGEST_READ: Final = 16_384
 """Characters of one value that are looked at; what follows is never shown."""
 MOST_ITEMS: Final = 100
+"""Of one collection."""
+MOST_ITEMS_IN_ALL: Final = 1000
 DEEPEST: Final = 6
 
 _NAMES: Final = (
@@ -51,6 +54,21 @@ _CARD: Final = re.compile(
 _LUHN: Final = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
 
+class Room:
+    """How many items of nested values may still be looked at: what refers to itself again and again has no end."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self) -> None:
+        self._left = MOST_ITEMS_IN_ALL
+
+    def take(self, items: int) -> int:
+        """How many of a collection's items."""
+        taken = max(0, min(items, MOST_ITEMS, self._left))
+        self._left -= taken
+        return taken
+
+
 class Redaction:
     """Takes secrets out of texts and of nested values. E-mail addresses become a hash by `key`, the same for all."""
 
@@ -73,39 +91,38 @@ class Redaction:
 
     def field(self, name: str, value: Any) -> Any:  # noqa: ANN401 - whatever is logged
         """A value by its name."""
-        return self._field(name, value, 0)
+        return self._field(name, value, Room(), 0)
 
     def fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Values by their names."""
-        return {self.text(name): self._field(name, value, 0) for name, value in fields.items()}
+        room = Room()
+        return {self.text(name): self._field(name, value, room, 0) for name, value in fields.items()}
 
-    def _field(self, name: str, value: Any, depth: int) -> Any:  # noqa: ANN401 - whatever is logged
+    def _field(self, name: str, value: Any, room: Room, depth: int) -> Any:  # noqa: ANN401 - whatever is logged
         if _SECRET_NAME.search(name) and not isinstance(value, bool) and value is not None:
             return REDACTED
         if isinstance(value, str) and "@" in value and _EMAIL_NAME.search(name):
             return self._hash(value)
-        return self._value(value, depth)
+        return self._value(value, room, depth)
 
-    def _value(self, value: Any, depth: int) -> Any:  # noqa: ANN401 - whatever is logged
+    def _value(self, value: Any, room: Room, depth: int) -> Any:  # noqa: ANN401 - whatever is logged
         if isinstance(value, int) and value > _SMALLEST_CARD:
             return REDACTED if _is_card(str(value)) else value
         if value is None or isinstance(value, (bool, int, float)):
             return value
         if isinstance(value, (dict, list, tuple)):
-            return "…" if depth >= DEEPEST else self._nested(value, depth)
+            return "…" if depth >= DEEPEST else self._nested(value, room, depth + 1)
         return self.text(str(value))
 
-    def _nested(self, value: "dict[Any, Any] | list[Any] | tuple[Any, ...]", depth: int) -> Any:  # noqa: ANN401 - JSON
+    def _nested(self, value: "dict[Any, Any] | list[Any] | tuple[Any, ...]", room: Room, depth: int) -> Any:  # noqa: ANN401 - JSON
+        """A collection; where the first item of a pair names the second one, as in headers, that counts."""
+        taken = room.take(len(value))
         if isinstance(value, dict):
-            items = list(value.items())[:MOST_ITEMS]
-            return {self.text(str(name)): self._field(str(name), each, depth + 1) for name, each in items}
-        return self._pairs(value, depth)
-
-    def _pairs(self, values: "list[Any] | tuple[Any, ...]", depth: int) -> list[Any]:
-        """A list; where its first item names the second one, as headers do, that counts."""
-        if len(values) == 2 and isinstance(values[0], str):  # noqa: PLR2004 - a pair
-            return [self.text(values[0]), self._field(values[0], values[1], depth + 1)]
-        return [self._value(each, depth + 1) for each in values[:MOST_ITEMS]]
+            items = islice(value.items(), taken)
+            return {self.text(str(name)): self._field(str(name), each, room, depth) for name, each in items}
+        if len(value) == taken == 2 and isinstance(value[0], str):  # noqa: PLR2004 - a pair
+            return [self.text(value[0]), self._field(value[0], value[1], room, depth)]
+        return [self._value(each, room, depth) for each in islice(value, taken)]
 
     def _hashed(self, found: re.Match[str]) -> str:
         return self._hash(found[0].replace("%40", "@"))

@@ -148,6 +148,25 @@ async def test_hostile_requests_are_bounded() -> None:
     assert (known[0].method, known[0].title, len(known[0].path)) == ("_OTHER", "_OTHER", 1024)
 
 
+async def test_what_is_remembered_of_many_hostile_requests_is_bounded() -> None:
+    traces = Traces(TraceOptions(rate=0.5))
+
+    async def app(scope: Scope, _receive: Receive, send: Send) -> None:
+        for number in range(20):
+            with span(f"{scope['path']} {number}"):
+                pass
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    observed = Observing(app, traces=lambda _: traces)
+    for number in range(2000):
+        headers = (b"x-request-id", b"a" * (number % 200)), (b"traceparent", f"00-{number:032x}-{1:016x}-01".encode())
+        await exchange(observed, http(f"/{number}", *headers, method=f"M{number}"))
+    assert traces.under_way == set()
+    assert sum(len(each.spans) for each in traces.ring.newest()) <= 32_768
+    assert len(list(traces.ring.newest())) <= 1024
+    assert len(traces._regrets) <= 16_384 / 20
+
+
 async def test_an_exception_is_known_and_goes_on() -> None:
     async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keel.logs.redaction import LONGEST_TEXT, REDACTED, Redaction
+from keel.logs.logger import frozen
+from keel.logs.redaction import LONGEST_TEXT, REDACTED, Redaction, Room
 
 SECRET = "hunter2-Zx9"
 REDACTION = Redaction("test")
@@ -161,6 +162,16 @@ def test_hostile_text_takes_no_long_time(part: str) -> None:
     shown = REDACTION.text(text)
     assert time.perf_counter() - began < 2  # some milliseconds; what is quadratic would take minutes
     assert len(shown) <= LONGEST_TEXT + 1
+
+
+def test_what_refers_to_itself_again_and_again_has_an_end() -> None:
+    laughs: list[Any] = ["ha"]
+    for _ in range(20):
+        laughs = [laughs] * 100
+    began = time.perf_counter()
+    assert len(str(REDACTION.fields({"a": laughs, "b": [1, 2, 3]}))) < 20_000
+    assert len(str(frozen(laughs, Room()))) < 20_000
+    assert time.perf_counter() - began < 2
 
 
 def test_deep_and_wide_values_are_cut() -> None:
