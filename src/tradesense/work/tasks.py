@@ -24,11 +24,11 @@ TIDY_EVERY: Final = timedelta(hours=1)
 TASKS: Final = "tasks"
 
 
-COLLECTIONS: Final = (2_000, 25, 500)
+COLLECTIONS: Final = (2_000, 10, 1_000)
 """Thresholds of the garbage collector. An import makes rows by the 100,000, none of them in a cycle: by the defaults
 (700, 10, 10) collecting takes a third of its CPU time. Every answer from the database leaves SQLAlchemy's statements in
-cycles: by a first threshold of 50,000 some 30,000 objects were freed at once, and held the event loop for 30 to 110 ms;
-the import takes as long by either."""
+cycles: by a first threshold of 50,000 some 30,000 objects are freed at once, which holds the event loop for 80 ms; by
+these one collection takes 0.7 ms and every tenth 2 ms, all together a fifth. The import takes as long by either."""
 
 SWITCH_S: Final = 0.0005
 """Seconds after which a thread that computes yields to the event loop: a login hops some 40 times between threads. On a
