@@ -11,6 +11,7 @@ from keel.redis.connecting import connect
 from keel.redis.contract import Redis
 from keel.store.contract import (
     BODY_OVERHEAD,
+    MOST_FIELDS,
     MOST_LINES,
     MOST_NAMES,
     MOST_NOTES,
@@ -26,7 +27,7 @@ from keel.store.contract import (
     Store,
     Summary,
 )
-from keel.store.figures import PEAK, TOTAL
+from keel.store.figures import PEAK, TOTAL, summed
 from keel.store.memory import MemoryStore
 from keel.store.redis import RedisStore
 
@@ -40,7 +41,7 @@ REQUESTS, STATEMENTS = Family.REQUESTS, Family.STATEMENTS
 @pytest.fixture(params=["memory", "redis"])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     if request.param == "memory":
-        yield MemoryStore(most=MOST, bodies=ROOM)
+        yield MemoryStore(most=MOST, bodies=ROOM, fields=MOST_FIELDS)
         return
     url, namespace = request.getfixturevalue("redis_url"), request.getfixturevalue("redis_namespace")
     async with connect(url) as redis:
@@ -98,6 +99,15 @@ async def test_names_are_few_however_many_there_are(store: Store) -> None:
     totals = await store.totals(REQUESTS, Resolution.MINUTE, NOON, NOON + 60)
     assert len(totals) == MOST_NAMES + 1
     assert {each.name: dict(each.fields) for each in totals}[OTHER] == {"00": 50}
+
+
+async def test_a_window_has_a_bounded_number_of_fields_and_loses_no_count(store: Store) -> None:
+    buckets = [f"{number:02d}" for number in range(25)]
+    for number in range(100):
+        await store.add(counted(f"GET /{number}", dict.fromkeys(buckets, 1)))
+    totals = await store.totals(REQUESTS, Resolution.MINUTE, NOON, NOON + 60)
+    assert sum(len(each.fields) for each in totals) <= MOST_FIELDS + 4 * len(buckets)
+    assert summed(each.fields for each in totals) == dict.fromkeys(buckets, 100)
 
 
 async def test_the_newest_traces_come_first_and_page_by_page(store: Store) -> None:

@@ -23,13 +23,15 @@ BODY_S: Final = 24 * 3600
 """For how long a body is kept."""
 MOST_PARTS: Final = 200
 """Segments of one trace that are kept with their bodies: whoever calls may choose the trace's id."""
-MOST_LINES: Final = 2000
+MOST_LINES: Final = 1000
 """Lines for those who follow them, the newest."""
 LINE_BYTES: Final = 1024
 MOST_NOTES: Final = 500
 """Statements that were slow or repeated, the newest."""
 MOST_NAMES: Final = 200
 """Routes, and statements, that are told apart in a day; any further one is counted as OTHER."""
+MOST_FIELDS: Final = 800
+"""Fields of a window, of all names together; what comes beyond counts as OTHER's."""
 OTHER: Final = "other"
 INSTANCE_S: Final = 30
 """For how long an instance counts as there after it has last told of itself."""

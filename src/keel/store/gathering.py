@@ -35,8 +35,8 @@ _LONGEST_STATEMENT: Final = 500
 _MOST_WANTED: Final = 200
 _NOT_FOUND: Final = 400
 _ERROR: Final = 500
-_AT_A_TIME: Final = 32
-"""Requests that are counted before other threads get their turn."""
+_AT_A_TIME: Final = 256
+"""Requests that are counted before other threads get their turn: a millisecond's."""
 _MINUTE_NS: Final = 60_000_000_000
 _AGAIN_NS: Final = 60_000_000_000
 """Until a statement of a route is noted again."""

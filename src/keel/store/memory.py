@@ -3,11 +3,12 @@
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from itertools import islice
-from typing import Literal
+from typing import Final, Literal
 
 from keel.store.contract import (
     BODIES_BYTES,
     BODY_OVERHEAD,
+    MOST_FIELDS,
     MOST_LINES,
     MOST_NAMES,
     MOST_NOTES,
@@ -27,17 +28,21 @@ from keel.store.contract import (
 )
 from keel.store.figures import added
 
+SUMMARIES: Final = MOST_SUMMARIES // 5
+BODIES: Final = BODIES_BYTES // 4
+FIELDS: Final = MOST_FIELDS // 2
+"""Less than a server has: it is this process's memory, and a field takes more of it."""
 _Windows = OrderedDict[int, dict[str, dict[str, int]]]
 """Fields by when a window begins, and by name."""
 
 
 class MemoryStore:
-    """Implements `Store`, for whoever has no Redis. `most` summaries, and bodies of so many bytes."""
+    """Implements `Store`, for whoever has no Redis: `most` summaries, bodies of so many bytes, fields of a window."""
 
     scope: Literal["instance", "shared"] = "instance"
 
-    def __init__(self, *, most: int = MOST_SUMMARIES, bodies: int = BODIES_BYTES) -> None:
-        self._most = most
+    def __init__(self, *, most: int = SUMMARIES, bodies: int = BODIES, fields: int = FIELDS) -> None:
+        self._fields = fields
         self._room = bodies
         self._summaries: deque[tuple[int, Summary]] = deque(maxlen=most)
         self._summarised = 0
@@ -136,7 +141,16 @@ class MemoryStore:
         names = windows.setdefault(at, {})
         if name not in names and len(names) >= MOST_NAMES:
             name = OTHER
-        added(names.setdefault(name, {}), fields)
+        known, other = names.setdefault(name, {}), dict[str, int]()
+        left = self._fields - sum(map(len, names.values()))
+        for field, value in fields.items():
+            into = known if field in known or left > 0 else other
+            left -= field not in known
+            added(into, {field: value})
+        if other:
+            added(names.setdefault(OTHER, {}), other)
+        if not known:
+            del names[name]
         while len(windows) > most:
             windows.popitem(last=False)
 

@@ -105,7 +105,7 @@ class Observations:
         self.source = source
         self.gathering = Gathering(store, tasks, source)
         self.reported: dict[str, Callable[[], object]] = {}
-        self._store = store
+        self.store = store
         self._traces = traces
         self._tasks = tasks
         self._logs: Logs | None = None
@@ -134,7 +134,7 @@ class Observations:
     @property
     def scope(self) -> Literal["instance", "shared"]:
         """Whose observations these are: of this instance alone, or of all."""
-        return self._store.scope
+        return self.store.scope
 
     @property
     def dropped(self) -> Dropped:
@@ -168,7 +168,7 @@ class Observations:
         }
         try:
             with budget(None):
-                await self._store.report(self.source.instance, msgspec.msgpack.encode(said))
+                await self.store.report(self.source.instance, msgspec.msgpack.encode(said))
                 await self.take_levels()
         except (Unavailable, CommandRefused):
             return
@@ -177,7 +177,7 @@ class Observations:
         """Segments of traces with their places, the newest first, and the place to go on from; None at the end."""
         await self.gathering.flush()
         found: list[tuple[str, Summary]] = []
-        while some := await self._store.summaries(before, _AT_ONCE):
+        while some := await self.store.summaries(before, _AT_ONCE):
             found += [each for each in some if sought.has(each[1])]
             if len(found) > limit:
                 return found[:limit], found[limit - 1][0]
@@ -187,7 +187,7 @@ class Observations:
     async def trace(self, trace_id: str) -> list[Part]:
         """All that is kept of a trace, by its beginning; raises TraceNotFound."""
         await self.gathering.flush()
-        bodies = await self._store.bodies(trace_id)
+        bodies = await self.store.bodies(trace_id)
         if not bodies:
             raise TraceNotFound
         parts = await asyncio.to_thread(lambda: [unpacked(body) for body in bodies])
@@ -205,17 +205,17 @@ class Observations:
         """Statements that were slow, or run again and again for one request, the newest first."""
         await self.gathering.flush()
         since = wall_ns() - _SPANS[period][0] * 1_000_000_000
-        return [note for note in await self._store.notes() if note.at_ns >= since]
+        return [note for note in await self.store.notes() if note.at_ns >= since]
 
     async def instances(self) -> dict[str, dict[str, Any]]:
         """What the instances say that are there."""
         await self.report()
-        reports = await self._store.reports()
+        reports = await self.store.reports()
         return {name: msgspec.msgpack.decode(report) for name, report in sorted(reports.items())}
 
     async def lines(self, after: str | None, limit: int) -> tuple[str, list[bytes]]:
         """Lines of all instances, as JSON, that came after a place; None: from now on."""
-        return await self._store.lines(after, limit)
+        return await self.store.lines(after, limit)
 
     async def set_level(self, logger: str, level: str, lasting: timedelta) -> None:
         """Let a level hold for a logger and those beneath it, for so long, on all instances; raises TooManyLevels."""
@@ -223,15 +223,15 @@ class Observations:
         if logger not in held and len(held) >= MOST_LEVELS:
             raise TooManyLevels
         until = wall_ns() // 1_000_000 + round(min(lasting.total_seconds(), LONGEST_LEVEL_S) * 1000)
-        await self._store.set_level(logger[:_LONGEST_NAME], Level(level, until))
+        await self.store.set_level(logger[:_LONGEST_NAME], Level(level, until))
         await self.take_levels()
 
     async def levels(self) -> dict[str, Level]:
         """Levels that were set and still hold; others are forgotten."""
-        now, levels = wall_ns() // 1_000_000, await self._store.levels()
+        now, levels = wall_ns() // 1_000_000, await self.store.levels()
         over = [logger for logger, level in levels.items() if level.until_ms <= now]
         if over:
-            await self._store.forget_levels(*over)
+            await self.store.forget_levels(*over)
         return {logger: level for logger, level in levels.items() if level.until_ms > now}
 
     def level_of(self, logger: str) -> str:
@@ -254,7 +254,7 @@ class Observations:
         span, step = _SPANS[period][0], WINDOW_S[resolution]
         now = wall_ns() // 1_000_000_000
         since = (now - span) // step * step + step
-        totals = await self._store.totals(family, resolution, since, now + 1)
+        totals = await self.store.totals(family, resolution, since, now + 1)
         return await asyncio.to_thread(_found, totals, step)
 
     def _heard(self, wanted: list[str]) -> None:

@@ -18,6 +18,7 @@ from keel.store.contract import (
     BODY_S,
     INSTANCE_S,
     LONGEST_LEVEL_S,
+    MOST_FIELDS,
     MOST_LINES,
     MOST_NAMES,
     MOST_NOTES,
@@ -35,9 +36,10 @@ from keel.store.contract import (
     Summary,
     Totals,
 )
+from keel.store.figures import added
 
 SHARDS: Final = 4
-"""Hashes of one window. None has more entries than are stored compactly (`hash-max-listpack-entries`), as a rule."""
+"""Hashes of one window: none has more entries than are stored compactly (`hash-max-listpack-entries`, 512)."""
 PATIENCE_S: Final = 1.0
 """For each call: nobody waits for these but whoever looks at what is stored."""
 LINES_S: Final = 600
@@ -108,7 +110,7 @@ class RedisStore:
             for (at, _), fields in zip(some, hashes, strict=True):
                 for field, value in cast("dict[bytes, bytes]", fields).items():
                     text = field.decode()
-                    found[at, names.get(text[:_ID], OTHER)][text[_ID:]] = int(value)
+                    added(found[at, names.get(text[:_ID], OTHER)], {text[_ID:]: int(value)})
         return [Totals(at, name, fields) for (at, name), fields in found.items()]
 
     async def notes(self) -> list[Note]:
@@ -195,7 +197,8 @@ class RedisStore:
             self._window(family, resolution, minute - minute % WINDOW_S[resolution], shard) for resolution in kept
         ]
         lasting: list[Argument] = [WINDOW_S[resolution] * most for resolution, most in kept.items()]
-        terms: list[Argument] = [MOST_NAMES, _known_as(OTHER)[0], _NAME_DAYS * _DAY_S, *lasting]
+        room, other = MOST_FIELDS // SHARDS, _known_as(OTHER)[0]
+        terms: list[Argument] = [MOST_NAMES, room, other, _NAME_DAYS * _DAY_S, *lasting]
         names = self._key("n", family.value, minute // _DAY_S)
         return self._redis.run(Scripts.count, [names, *windows], [*terms, *said], timeout_s=PATIENCE_S)
 
