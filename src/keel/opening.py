@@ -21,6 +21,7 @@ from keel.events.redis import RedisBroker
 from keel.failures.memory import MemoryErrorGroups
 from keel.failures.recorder import Failures
 from keel.failures.redis import RedisErrorGroups
+from keel.failures.sentry import reporting
 from keel.health.assembly import health
 from keel.health.checker import HealthChecker
 from keel.locks.contract import Locks
@@ -97,6 +98,7 @@ class Keel:
         metrics: Metrics | None = None,
         own: Collection[str] = (),
         source: Source | None = None,
+        sentry_dsn: str | None = None,
     ) -> AsyncIterator[Self]:
         """Open everything; it is closed where the block ends.
 
@@ -104,8 +106,8 @@ class Keel:
         own rule until it comes (KEEL.md). `cache_bytes=0` caches nothing, neither here nor there. `servers` says more
         than `redis_url` can. `alone` promises that no other process shares the data. `session_options` name the store
         that keeps sessions for good, `trace_options` say which traces are kept, `metrics` measure it, `own` are
-        the packages whose code tells errors apart, and `source` says which instance this is. Raises ValueError for a
-        URL that cannot be read.
+        the packages whose code tells errors apart, `source` says which instance this is, and `sentry_dsn` where errors
+        go beside. Raises ValueError for a URL that cannot be read.
         """
         where, metrics = servers or Servers(redis_url), metrics or PrometheusMetrics()
         async with AsyncExitStack() as stack:
@@ -129,6 +131,7 @@ class Keel:
             stack.enter_context(exporting(traces, collector, source))
             groups = MemoryErrorGroups() if redis is None else RedisErrorGroups(redis, namespace)
             failures = Failures(groups, tasks, own=own, metrics=metrics)
+            stack.enter_context(reporting(failures, sentry_dsn, source or Source()))
             tasks.on_error = failures.task_failed
             traces.observers += [metrics.requests(lambda: traces.under_way), failures]
             store = MemoryStore() if redis is None else RedisStore(redis, namespace)

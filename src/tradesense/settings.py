@@ -59,6 +59,13 @@ def _redis_url(url: SecretStr) -> SecretStr:
     return url
 
 
+def _dsn(url: SecretStr) -> SecretStr:
+    parts = urlsplit(_scheme(url.get_secret_value(), _WEB))
+    if not (parts.username and parts.hostname and parts.path.rpartition("/")[2].isdigit()):
+        raise ValueError("is no DSN such as https://key@sentry.example.com/1")
+    return url
+
+
 def _origin(url: str) -> str:
     parts = urlsplit(_scheme(url, _WEB))
     if not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment or parts.username:
@@ -207,6 +214,9 @@ class Settings(BaseModel):
     scrape_token: SecretStr | None = Field(default=None, alias="TRADESENSE_SCRAPE_TOKEN", min_length=16)
     """What opens the metrics to a program that collects them, as a bearer token; only administrators without it."""
 
+    sentry_dsn: Annotated[SecretStr, AfterValidator(_dsn)] | None = Field(default=None, alias="SENTRY_DSN")
+    """Where errors go beside being grouped here: a project of Sentry, or of what speaks its protocol."""
+
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None, **given: Any) -> Self:  # noqa: ANN401 - fields
         """The settings of the environment, where `given` (by field name) overrides; an empty variable counts as unset.
@@ -337,6 +347,7 @@ def _masked(value: object) -> str:
             return MASK
         credentials, at, host = parts.netloc.rpartition("@")
         user, colon, _ = credentials.partition(":")
+        user = user if colon or not user else MASK  # a key
         return parts._replace(netloc=f"{user}{colon}{MASK if colon else ''}{at}{host}", query="").geturl()
     if isinstance(value, tuple):
         return ",".join(value)

@@ -240,6 +240,7 @@ def _keel(settings: Settings, sessions: SessionOptions) -> AbstractAsyncContextM
         trace_options=settings.trace_options,
         own=("tradesense",),
         source=settings.log_options.source,
+        sentry_dsn=_secret(settings.sentry_dsn),
     )
 
 

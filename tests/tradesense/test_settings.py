@@ -94,6 +94,14 @@ def test_secrets_are_masked_wherever_settings_are_shown() -> None:
         assert "hidden" not in text
 
 
+def test_the_address_of_a_sentry_is_checked_and_its_key_is_masked() -> None:
+    shown = Settings.load({"SENTRY_DSN": "https://c0ffee@sentry.example.com/7"}).shown()
+    assert shown["SENTRY_DSN"] == f"https://{MASK}@sentry.example.com/7"
+    for wrong in ("https://sentry.example.com/7", "https://c0ffee@sentry.example.com/", "c0ffee"):
+        with pytest.raises(SettingsInvalid, match="SENTRY_DSN"):
+            Settings.load({"SENTRY_DSN": wrong})
+
+
 def test_a_private_address_of_redis_goes_before_a_public_one() -> None:
     settings = Settings.load({"REDIS_URL": "redis://public", "REDIS_PRIVATE_URL": "redis://private"})
     assert settings.redis_url is not None

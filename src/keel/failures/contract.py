@@ -88,6 +88,13 @@ class ErrorGroup(msgspec.Struct, frozen=True):
     """The latest of it."""
 
 
+class Sink(Protocol):
+    """Is told of each error, in the loop. It must not wait, nor raise."""
+
+    def failed(self, occurrence: Occurrence) -> None:
+        """Something went wrong."""
+
+
 class ErrorGroups(Protocol):
     """Where groups are kept, MOST_GROUPS at most. All may raise `Unavailable` where that is elsewhere."""
 

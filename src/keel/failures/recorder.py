@@ -19,6 +19,7 @@ from keel.failures.contract import (
     ErrorGroups,
     ErrorState,
     Occurrence,
+    Sink,
 )
 from keel.failures.counting import bit_of
 from keel.failures.fingerprints import culprit, fingerprint, frames, where
@@ -54,6 +55,8 @@ class Failures:
         metrics: Metrics | None = None,
         clock: Clock | None = None,
     ) -> None:
+        self.sinks: list[Sink] = []
+        """Are told of every error; may be added to later."""
         self._groups = groups
         self._tasks = tasks
         self._own = frozenset(own)
@@ -114,6 +117,8 @@ class Failures:
             request_id=request_id,
         )
         self._gather(occurrence, user_id)
+        for sink in self.sinks:
+            sink.failed(occurrence)
 
     def _gather(self, occurrence: Occurrence, user_id: Principal | None) -> None:
         batch = self._pending.get(occurrence.fingerprint)
