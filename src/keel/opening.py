@@ -29,6 +29,7 @@ from keel.locks.leases import LeaseLocks
 from keel.locks.memory import MemoryLockStore
 from keel.locks.redis import RedisLockStore
 from keel.logs.contract import Source
+from keel.logs.redaction import Redaction
 from keel.measuring import Measured, RedisMetrics, measure, said_of_cache
 from keel.metrics.contract import Metrics
 from keel.metrics.looplag import LoopLag
@@ -130,7 +131,8 @@ class Keel:
             collector = None if trace_options is None else trace_options.collector
             stack.enter_context(exporting(traces, collector, source))
             groups = MemoryErrorGroups() if redis is None else RedisErrorGroups(redis, namespace)
-            failures = Failures(groups, tasks, own=own, metrics=metrics)
+            redaction = Redaction(source.service if source else "")
+            failures = Failures(groups, tasks, own=own, redaction=redaction, metrics=metrics)
             stack.enter_context(reporting(failures, sentry_dsn, source or Source()))
             tasks.on_error = failures.task_failed
             traces.observers += [metrics.requests(lambda: traces.under_way), failures]
