@@ -15,7 +15,8 @@ _LARGEST: Final = 8 << 20
 _LONGEST_NAME: Final = 200
 _LONGEST_TEXT: Final = 2048
 _MOST_FRAMES: Final = 30
-_MOST_KNOWN: Final = 4096
+_MOST_KNOWN: Final = 2048
+_DATABASE: Final = "db.system.name"
 
 
 class Packing:
@@ -24,7 +25,7 @@ class Packing:
     def __init__(self, instance: str, redaction: Redaction) -> None:
         self._instance = instance
         self._redaction = redaction
-        self._known: dict[str, str] = {}
+        self._clean: dict[int, tuple[Mapping[str, Any], dict[str, Any]]] = {}
         self._compress = zstandard.ZstdCompressor(level=3).compress
 
     def summary(self, segment: Segment) -> Summary:
@@ -68,7 +69,7 @@ class Packing:
             queries_us=round(segment.queries_s * 1e6),
             cache=segment.cache[:_LONGEST_NAME],
             attributes=self._attributes(segment.attributes),
-            message=self._text(exception["message"]),
+            message=self._redaction.text(exception["message"])[:_LONGEST_TEXT],
             frames=[f"{each['file']}:{each['line']} {each['function']}" for each in exception["frames"]][
                 -_MOST_FRAMES:
             ],
@@ -89,22 +90,18 @@ class Packing:
         )
 
     def _attributes(self, attributes: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        """Attributes without secrets; those of statements and calls are the same objects each time."""
         if not attributes:
             return None
-        return {
-            name: self._text(value) if name.startswith("db.query") else self._redaction.field(name, value)
-            for name, value in attributes.items()
-        }
-
-    def _text(self, text: str) -> str:
-        """A text that is met often: without secrets, worked out once."""
-        known = self._known.get(text)
-        if known is None:
-            known = self._redaction.text(text)[:_LONGEST_TEXT]
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            self._known[text] = known
-        return known
+        if _DATABASE not in attributes:
+            return {name: self._redaction.field(name, value) for name, value in attributes.items()}
+        clean = self._clean.get(id(attributes))
+        if clean is None or clean[0] is not attributes:
+            if len(self._clean) >= _MOST_KNOWN:
+                self._clean.clear()
+            redacted = {name: self._redaction.field(name, value) for name, value in attributes.items()}
+            clean = self._clean[id(attributes)] = (attributes, redacted)
+        return clean[1]
 
 
 def title(segment: Segment) -> str:

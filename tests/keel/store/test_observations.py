@@ -26,6 +26,7 @@ from keel.tasks import Tasks
 from keel.traces.contract import TraceOptions
 from keel.traces.propagation import Parent
 from keel.traces.recorder import Traces
+from tests.valkey import Valkey
 
 EVERY = TraceOptions(rate=1)
 NONE = TraceOptions(rate=0)
@@ -222,6 +223,21 @@ async def test_requests_do_not_notice_that_the_store_is_away() -> None:
         await seen.gathering.flush()
         await seen.report()
         assert seen.dropped.batches == 1
+
+
+async def test_requests_do_not_notice_that_redis_hangs(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("keel.store.redis.PATIENCE_S", 0.05)
+    async with connect(valkey.url) as redis, observing(RedisStore(redis, "shop")) as (seen, traces):
+        request(traces)
+        assert (await seen.requests(Period.HOUR)).total.count == 1
+        valkey.pause()
+        began = perf_counter_ns()
+        for _ in range(100):
+            request(traces)
+        assert perf_counter_ns() - began < 1_000_000_000
+        await seen.gathering.flush()
+        assert seen.dropped.batches >= 1
+        valkey.resume()
 
 
 async def test_hostile_requests_leave_little_in_the_store(monkeypatch: pytest.MonkeyPatch) -> None:

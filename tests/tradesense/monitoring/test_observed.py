@@ -278,4 +278,4 @@ async def test_a_trace_that_crosses_processes_is_one_tree_on_every_instance(
         assert [(each["depth"], each["name"]) for each in rest if each["kind"] == "job"] == [(1, "import")]
         at_once, of_job = ({each["name"] for each in rest if each["depth"] == depth} for depth in (1, 2))
         assert {"cache.load", "INSERT imports"} <= at_once
-        assert {"UPDATE imports", "INSERT outbox", "EVALSHA"} <= of_job
+        assert {"UPDATE imports", "INSERT outbox", "EVALSHA", "publish"} <= of_job
