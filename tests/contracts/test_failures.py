@@ -66,6 +66,14 @@ async def test_a_group_counts_and_knows_its_first_and_last(groups: ErrorGroups) 
     assert found.sample.frames[0].is_own
 
 
+async def test_a_batch_that_comes_again_counts_once(groups: ErrorGroups) -> None:
+    first, other = batch(), batch(minute=1)
+    for each in (first, other, first, other):
+        await groups.add(each)
+    counted = await groups.get("0123456789abcdef")
+    assert (counted.count, counted.routes) == (2, {"GET /trades": 2})
+
+
 async def test_users_are_told_apart(groups: ErrorGroups) -> None:
     for bits in ({1, 2}, {2, 3}, set[int]()):
         each = batch()

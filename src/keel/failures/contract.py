@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from secrets import token_hex
 from typing import Final, Literal, Protocol
 
 import msgspec
@@ -14,6 +15,7 @@ MOST_GROUPS: Final = 1000
 MOST_ROUTES: Final = 20
 """Routes that a group names; any further one is counted as OTHER."""
 OTHER: Final = "other"
+TOKEN_BYTES: Final = 4
 USER_BITS: Final = 4096
 """How many bits the users of a group are told apart by; see `keel.failures.counting`."""
 
@@ -59,12 +61,16 @@ class Occurrence(msgspec.Struct, frozen=True):
 
 
 class Batch(msgspec.Struct):
-    """What happened of one group in a while: how often, on which routes, to whom (bits), and the latest of it."""
+    """What happened of one group in a while: how often, on which routes, to whom (bits), and the latest of it.
+
+    A batch that is added again with the same `token`, as nobody knows whether it was, counts once.
+    """
 
     latest: Occurrence
     count: int = 0
     routes: dict[str, int] = {}
     users: set[int] = set()
+    token: str = msgspec.field(default_factory=lambda: token_hex(TOKEN_BYTES))
 
 
 class ErrorGroup(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
 """Groups of errors in this process's memory."""
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
@@ -24,6 +24,7 @@ class _Kept(msgspec.Struct):
 
     group: ErrorGroup
     users: set[int]
+    tokens: deque[str]
 
 
 class MemoryErrorGroups:
@@ -40,7 +41,10 @@ class MemoryErrorGroups:
         latest = batch.latest
         kept = self._kept.get(latest.fingerprint)
         if kept is None:
-            kept = self._kept[latest.fingerprint] = _Kept(_new(batch), set())
+            kept = self._kept[latest.fingerprint] = _Kept(_new(batch), set(), deque(maxlen=32))
+        if batch.token in kept.tokens:
+            return kept.group
+        kept.tokens.append(batch.token)
         kept.users |= batch.users
         kept.group = _grown(kept.group, batch, estimate(len(kept.users)))
         self._kept.move_to_end(latest.fingerprint)

@@ -1,5 +1,6 @@
 """Records errors: what happens in a second is gathered by group and kept then, so that a storm of them costs little."""
 
+import asyncio
 import logging
 from collections.abc import Collection
 from contextlib import suppress
@@ -64,6 +65,8 @@ class Failures:
         self._clock = clock or SystemClock()
         self._counter = (metrics or NullMetrics()).counter("errors", "Errors that nobody foresaw.", ["type"])
         self._pending: dict[str, Batch] = {}
+        self._unsure: Batch | None = None
+        self._turn = asyncio.Lock()
         tasks.every(EVERY, "keeping errors", self.flush)
 
     @property
@@ -135,29 +138,27 @@ class Failures:
 
     async def flush(self) -> None:
         """Keep what was recorded; where that is impossible now, try again later."""
-        while self._pending:
-            name = next(iter(self._pending))
-            batch = self._pending.pop(name)
-            try:
-                with budget(None):
-                    group = await self._groups.add(batch)
-            except (Unavailable, CommandRefused):
-                self._put_back(name, batch)
-                return
-            except ErrorGroupNotFound:  # so old that it made room for itself
-                continue
-            if group.regressions and group.changed_at == batch.latest.at:
-                _LOG.warning("an error that was resolved is back: %s in %s (%s)", group.type, group.where, name)
+        async with self._turn:
+            while (batch := self._next()) is not None:
+                self._unsure = batch
+                try:
+                    with budget(None):
+                        group = await self._groups.add(batch)
+                except (Unavailable, CommandRefused):
+                    return
+                except ErrorGroupNotFound:  # so old that it made room for itself
+                    self._unsure = None
+                    continue
+                self._unsure = None
+                if group.regressions and group.changed_at == batch.latest.at:
+                    place = f"{group.type} in {group.where}"
+                    _LOG.warning("an error that was resolved is back: %s (%s)", place, group.fingerprint)
 
-    def _put_back(self, name: str, batch: Batch) -> None:
-        newer = self._pending.get(name)
-        if newer is None:
-            self._pending[name] = batch
-            return
-        newer.count += batch.count
-        newer.users |= batch.users
-        for route, count in batch.routes.items():
-            newer.routes[route] = newer.routes.get(route, 0) + count
+    def _next(self) -> Batch | None:
+        """What is to be kept next: first of all, and as it was, that of which nobody knows whether it is."""
+        if self._unsure is None and self._pending:
+            return self._pending.pop(next(iter(self._pending)))
+        return self._unsure
 
     async def get(self, fingerprint: str) -> ErrorGroup:
         """One group; raises ErrorGroupNotFound."""

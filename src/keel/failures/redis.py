@@ -52,7 +52,17 @@ class RedisErrorGroups:
         name = latest.fingerprint
         keys = [self._group(name), self._users(name), self._index]
         sample = zstandard.compress(msgspec.msgpack.encode(latest))
-        counted: list[Argument] = [name, _us(latest.at), batch.count, sample, self._most, MOST_ROUTES, OTHER, KEPT_S]
+        counted: list[Argument] = [
+            batch.token,
+            name,
+            _us(latest.at),
+            batch.count,
+            sample,
+            self._most,
+            MOST_ROUTES,
+            OTHER,
+            KEPT_S,
+        ]
         routes: list[Argument] = [part for pair in batch.routes.items() for part in pair]
         gone = await self._redis.run(Scripts.add, keys, [*counted, len(batch.users), *batch.users, *routes])
         for each in cast("list[bytes]", gone):

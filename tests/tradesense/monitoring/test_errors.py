@@ -1,5 +1,6 @@
 """Errors over HTTP: a planted one appears once, is resolved, and comes back as a regression."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +11,8 @@ from sqlalchemy import select
 
 from tests.application import Person, Served
 from tests.samples import made
-from tests.tradesense.monitoring.conftest import Embedded
+from tests.tradesense.monitoring.conftest import Embedded, administrator
+from tests.valkey import Valkey
 from tradesense.accounts.service import Accounts
 from tradesense.db.engine import Database
 from tradesense.db.tables import audit
@@ -102,6 +104,27 @@ async def test_what_administrators_decide_is_written_down(
     assert [(str(line.user_id), line.action, line.details) for line in lines] == [
         (admin.user_id, "error.decided", {"state": "resolved"})
     ]
+
+
+async def test_what_happens_while_redis_is_away_is_told_when_it_is_back(
+    embedded: Embedded, valkey: Valkey, planted: None
+) -> None:
+    del planted
+    app = await embedded(redis_url=valkey.url)
+    admin = await administrator(app)
+    assert (await admin.get("/accounts")).status_code == 500
+    assert (await only(admin))["count"] == 1
+    valkey.pause()
+    try:
+        assert (await admin.get("/accounts")).status_code == 500
+        assert (await admin.get("/monitoring/errors")).status_code == 503
+    finally:
+        valkey.resume()
+    async with asyncio.timeout(5):
+        while (answer := await admin.get("/monitoring/errors")).status_code != 200:  # noqa: ASYNC110 - in its own time
+            await asyncio.sleep(0.05)
+    assert answer.json()["scope"] == "shared"
+    assert answer.json()["items"][0]["count"] == 2
 
 
 async def test_refusals_are_no_errors(admin: Person, user: Person) -> None:
