@@ -10,6 +10,7 @@ from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Any, Final
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from keel.asgi.running import STATE
@@ -84,6 +85,8 @@ class Observing:
             raise
         finally:
             doing.reset(before)
+            if isinstance(segment.error, ClientDisconnect):  # no error of ours
+                segment.error, segment.disconnected = None, True
             traces.end(segment)
 
 

@@ -11,6 +11,7 @@ from fastapi import APIRouter, BackgroundTasks, FastAPI, WebSocket
 from fastapi.responses import StreamingResponse
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import ClientDisconnect
 from starlette.routing import Mount, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -201,6 +202,16 @@ async def test_a_client_that_goes_before_the_answer_is_complete_is_known() -> No
         observed, known = observing(app_)
         await exchange(observed, http())
         assert (known[0].disconnected, known[0].failed) == (is_gone, False)
+
+
+async def test_a_client_that_goes_while_it_is_sent_to_or_read_from_is_no_error() -> None:
+    async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise ClientDisconnect
+
+    observed, known = observing(app)
+    with pytest.raises(ClientDisconnect):
+        await exchange(observed, http())
+    assert (known[0].disconnected, known[0].failed, known[0].exception) == (True, False, None)
 
 
 async def test_a_request_that_is_cancelled_is_known() -> None:
