@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from tradesense.cli.draining import draining, put_off
+from tradesense.cli.draining import also, draining, put_off
 from tradesense.settings import Settings
 from tradesense.wiring import State
 
@@ -28,15 +28,21 @@ async def test_it_says_so_before_it_ends(ended: asyncio.Event) -> None:
 
     @asynccontextmanager
     async def opening(_settings: Settings) -> AsyncIterator[State]:
-        yield cast("State", {"health": SimpleNamespace(drain=lambda: said.append("draining"))})
+        parts = {
+            "health": SimpleNamespace(drain=lambda: said.append("not ready")),
+            "lines": SimpleNamespace(drain=lambda: said.append("goodbye")),
+        }
+        yield cast("State", parts)
 
     async with draining(opening)(Settings(drain_s=0.05)):
         signal.raise_signal(signal.SIGTERM)
-        assert said == ["draining"]
+        await asyncio.sleep(0)
+        assert said == ["not ready"]
         assert not ended.is_set()
         async with asyncio.timeout(5):
             await ended.wait()
-    assert said == ["draining"]
+        await asyncio.sleep(0)
+    assert said == ["not ready", "goodbye"]
 
 
 async def test_whoever_says_it_twice_does_not_want_to_wait(ended: asyncio.Event) -> None:
@@ -45,6 +51,20 @@ async def test_whoever_says_it_twice_does_not_want_to_wait(ended: asyncio.Event)
         assert not ended.is_set()
         signal.raise_signal(signal.SIGTERM)
         assert ended.is_set()
+
+
+async def test_live_connections_end_by_either_signal() -> None:
+    told: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: told.append(number))
+    try:
+        said = asyncio.Event()
+        with also(said.set):
+            signal.raise_signal(signal.SIGINT)
+            assert told == [signal.SIGINT]
+            async with asyncio.timeout(5):
+                await said.wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 async def test_it_ends_at_once_where_it_need_not_wait(ended: asyncio.Event) -> None:
