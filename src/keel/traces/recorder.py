@@ -57,7 +57,7 @@ class Traces:
             segment.exception = described(segment.error)
         if segment.is_sampled or self._regrets.is_wanted(segment.trace_id, now):
             self._keep(segment)
-        elif (now - segment.began_ns >= self._slow_ns and segment.kind != "websocket") or segment.failed:
+        elif (now - segment.began_ns >= self._slow_ns and self._was_slow(segment)) or segment.failed:
             self._keep(segment)
             self.bring_back(segment.trace_id)
             for wanted in self.wanted:
@@ -79,6 +79,12 @@ class Traces:
             self.stats.dropped -= 1
             self.stats.brought_back += 1
             self._keep(segment)
+
+    def _was_slow(self, segment: Segment) -> bool:
+        """Whether one that took long should not have: unlike a WebSocket, or a stream that lasted until it was left."""
+        if segment.kind == "websocket":
+            return False
+        return not (segment.disconnected and 0 < segment.body_began_ns < segment.began_ns + self._slow_ns)
 
     def _keep(self, segment: Segment) -> None:
         segment.is_kept = True

@@ -38,6 +38,19 @@ def test_what_fails_or_is_slow_is_kept_all_the_same() -> None:
     assert not ended(traces, Parent(ID, 5, is_sampled=False), status=404).is_kept
 
 
+def test_what_lasts_until_it_is_left_is_not_slow() -> None:
+    traces = Traces(TraceOptions(rate=0, slow=timedelta(milliseconds=1)))
+    kept: list[bool] = []
+    for kind, waited_ns, is_left in (("websocket", 0, True), ("http", 1, True), ("http", 1, False), ("http", 0, True)):
+        segment = traces.begin(kind, "", OUT._replace(trace_id=f"{len(kept):032x}"))
+        segment.began_ns -= 10**9
+        segment.body_began_ns = segment.began_ns + waited_ns if waited_ns else 0
+        segment.disconnected = is_left
+        traces.end(segment)
+        kept.append(segment.is_kept)
+    assert kept == [False, False, True, True]
+
+
 def test_what_was_dropped_is_brought_back_when_another_part_of_its_trace_is_kept() -> None:
     traces, wanted = Traces(TraceOptions(rate=0)), list[str]()
     traces.wanted.append(wanted.append)
