@@ -7,7 +7,7 @@ from keel.health.answers import LONGEST_MESSAGE, MOST_DETAILS, STATUSES, read
 from keel.health.contract import HealthStatus
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text("abc é\n\"", max_size=400),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text('abc é\n"', max_size=400),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", max_size=5), inner, max_size=3),
     max_leaves=10,
 )
