@@ -11,7 +11,7 @@ BOUNDS_MS: Final = (
     *(200, 300, 500, 750, 1000, 1500, 2000, 3000, 5000, 10_000),
 )
 """Upper bounds of the buckets, in ms; a last one has what took longer."""
-_BOUNDS_US: Final = tuple(round(bound * 1000) for bound in BOUNDS_MS)
+BOUNDS_US: Final = tuple(round(bound * 1000) for bound in BOUNDS_MS)
 _BUCKETS: Final = tuple(f"{number:02d}" for number in range(len(BOUNDS_MS) + 1))
 TOTAL: Final = "U"
 """Microseconds in all."""
@@ -24,9 +24,13 @@ QUERIES_US: Final = "D"
 CACHE: Final[Mapping[str, str]] = {"hit": "H", "stale": "S", "miss": "M"}
 
 
+FIELDS: Final = (*_BUCKETS, TOTAL, PEAK, CLIENT_ERRORS, FAILURES, QUERIES, QUERIES_US, *CACHE.values())
+"""All of them, in the order of a tally."""
+
+
 def bucket(us: int) -> str:
     """The field of what took so many microseconds."""
-    return _BUCKETS[bisect_left(_BOUNDS_US, us)]
+    return _BUCKETS[bisect_left(BOUNDS_US, us)]
 
 
 def added(fields: dict[str, int], more: Mapping[str, int]) -> None:

@@ -1,46 +1,36 @@
-"""Gathers what is observed off the request's path: bounded queues, emptied twice a second by a thread."""
+"""Gathers what is observed off the request's path: counts and bounded queues, which a thread makes batches of."""
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, TypeVar
 
 import msgspec
 
-from keel.context import Segment, Statement, budget
+from keel.clock import wall_ns
+from keel.context import Segment, budget
 from keel.errors import Unavailable
 from keel.logs.contract import Form, Line, Source
 from keel.logs.redaction import Redaction
 from keel.logs.rendering import Renderer
 from keel.redis.contract import CommandRefused
-from keel.store.contract import LINE_BYTES, Batch, Counted, Family, Note, Store
-from keel.store.figures import CACHE, CLIENT_ERRORS, FAILURES, PEAK, QUERIES, QUERIES_US, TOTAL, added, bucket
-from keel.store.packing import Packing, title
+from keel.store.contract import LINE_BYTES, Batch, Store
+from keel.store.packing import Packing
+from keel.store.tallies import Tallies
 from keel.tasks import Tasks
-from keel.traces.statements import REPEATED, SLOW_S
 
 EVERY: Final = timedelta(seconds=0.5)
-MOST_REQUESTS: Final = 10_000
-"""That wait for their figures."""
 MOST_TRACES: Final = 100
 """Segments that are kept of each turn."""
 MOST_LINES: Final = 100
-"""Requests, and as many lines of the log, that followers see of each turn."""
-MOST_NOTES: Final = 20
-UNMATCHED: Final = "unmatched"
-_LONGEST_STATEMENT: Final = 500
+"""Requests, and as many lines of the log, that followers see of each turn: the latest."""
 _MOST_WANTED: Final = 200
-_NOT_FOUND: Final = 400
-_ERROR: Final = 500
-_AT_A_TIME: Final = 256
-"""Requests that are counted before other threads get their turn: a millisecond's."""
+_AT_A_TIME: Final = 8
+"""Lines that are rendered before other threads get their turn."""
 _MINUTE_NS: Final = 60_000_000_000
-_AGAIN_NS: Final = 60_000_000_000
-"""Until a statement of a route is noted again."""
-_MOST_NOTED: Final = 2000
 _CORE: Final = ("timestamp", "level", "event", "logger", "instance", "trace_id", "route", "method", "status")
 
 T = TypeVar("T")
@@ -50,8 +40,6 @@ T = TypeVar("T")
 class Dropped:
     """What there was no room for, since the start."""
 
-    requests: int = 0
-    """Missing in figures, and unseen by followers."""
     traces: int = 0
     lines: int = 0
     batches: int = 0
@@ -66,23 +54,22 @@ class Gathering:
 
     def __init__(self, store: Store, tasks: Tasks, source: Source | None = None) -> None:
         source = source or Source()
-        redaction = Redaction(source.service)
         self.dropped = Dropped()
         self._store = store
-        self._requests: deque[Segment] = deque()
+        self._tallies = Tallies(source.instance)
+        self._requests: deque[Segment] = deque(maxlen=MOST_LINES)
         self._traces: deque[Segment] = deque()
         self._lines: deque[Line] = deque(maxlen=MOST_LINES)
         self._wanted: list[str] = []
         self._turn = asyncio.Lock()
-        self._summaries = _Summaries(source, redaction, self.dropped)
+        self._written = _Written(source, Redaction(source.service), self.dropped)
         tasks.every(EVERY, "storing what was observed", self.flush)
 
     def observed(self, request: Segment) -> None:
-        """Count a request, WebSocket or job."""
-        if len(self._requests) < MOST_REQUESTS:
-            self._requests.append(request)
-        else:
-            self.dropped.requests += 1
+        """Count a request or job; a WebSocket lasts as long as its client likes."""
+        if request.kind != "websocket":
+            self._tallies.count(request)
+        self._requests.append(request)
 
     def keep(self, segment: Segment) -> None:
         """Store a segment."""
@@ -108,10 +95,11 @@ class Gathering:
         async with self._turn:
             if not (self._requests or self._traces or self._lines or self._wanted):
                 return
-            requests, traces, lines = _emptied(self._requests), _emptied(self._traces), _emptied(self._lines)
+            counts, notes = self._tallies.take(wall_ns() // _MINUTE_NS * 60)
             wanted, self._wanted = self._wanted, []
-            batch = await asyncio.to_thread(self._summaries.of, requests, traces, lines)
-            batch.wanted = wanted
+            batch = Batch(counts, notes=notes, wanted=wanted)
+            lines: list[Line | Segment] = [*_emptied(self._requests), *_emptied(self._lines)]
+            await asyncio.to_thread(self._written.put, batch, _emptied(self._traces), lines)
             try:
                 with budget(None):
                     await self._store.add(batch)
@@ -124,100 +112,29 @@ def _emptied(queue: deque[T]) -> list[T]:
     return [queue.popleft() for _ in range(len(queue))]
 
 
-class _Summaries:
-    """What a batch says of what was observed; worked out in a thread, by one at a time."""
+class _Written:
+    """Traces and lines as they are stored; worked out in a thread, by one at a time."""
 
     def __init__(self, source: Source, redaction: Redaction, dropped: Dropped) -> None:
-        self._instance = source.instance
         self._packing = Packing(source.instance, redaction)
         self._renderer = Renderer(source, Form.JSON, redaction)
         self._dropped = dropped
-        self._noted: dict[tuple[str, str, str], int] = {}
 
-    def of(self, requests: list[Segment], traces: list[Segment], lines: list[Line]) -> Batch:
-        """Everything there is to store."""
-        batch = Batch()
-        for each in _by_turns(requests):
-            if each.kind != "websocket":
-                self._count(batch, each)
+    def put(self, batch: Batch, traces: list[Segment], lines: "list[Line | Segment]") -> None:
+        """Put them into a batch."""
         for each in _by_turns(traces, 1):
             summary = self._packing.summary(each)
             batch.traces.append((summary, self._packing.body(each, summary)))
-        batch.lines = list(self._rendered([*requests[-MOST_LINES:], *lines]))
-        return batch
+        batch.lines = list(self._rendered(lines))
 
-    def _count(self, batch: Batch, segment: Segment) -> None:
-        took = segment.ended_ns - segment.began_ns
-        minute = (segment.started_ns + took) // _MINUTE_NS * 60
-        fields = _fields(segment, took // 1000)
-        name = segment.name if segment.kind == "job" else f"{segment.method} {segment.route or UNMATCHED}"
-        added(batch.counts.setdefault(Counted(Family.REQUESTS, minute, name), {}), fields)
-        for text, statement in (segment.statements or {}).items():
-            into = batch.counts.setdefault(Counted(Family.STATEMENTS, minute, text[:_LONGEST_STATEMENT]), {})
-            added(into, _of_statement(statement))
-            if statement.worst_s >= SLOW_S:
-                self._note(batch, Note("slow", *self._about(segment, text, statement)))
-            if statement.count >= REPEATED:
-                self._note(batch, Note("repeated", *self._about(segment, text, statement)))
-
-    def _about(
-        self, segment: Segment, text: str, statement: Statement
-    ) -> tuple[int, str, str, int, int, int, str, str, bool, str]:
-        return (
-            segment.started_ns,
-            text[:_LONGEST_STATEMENT],
-            statement.caller[:_LONGEST_STATEMENT],
-            statement.count,
-            round(statement.total_s * 1e6),
-            round(statement.worst_s * 1e6),
-            title(segment),
-            segment.trace_id,
-            segment.is_kept,
-            self._instance,
-        )
-
-    def _note(self, batch: Batch, note: Note) -> None:
-        """Note it, unless the same was noted a short while ago."""
-        key = (note.kind, note.name, note.statement)
-        if len(batch.notes) >= MOST_NOTES or note.at_ns < self._noted.get(key, -_AGAIN_NS) + _AGAIN_NS:
-            return
-        if len(self._noted) >= _MOST_NOTED:
-            self._noted.clear()
-        self._noted[key] = note.at_ns
-        batch.notes.append(note)
-
-    def _rendered(self, lines: "Iterable[Line | Segment]") -> Iterator[bytes]:
-        for line in _by_turns(list(lines), 8):
+    def _rendered(self, lines: "list[Line | Segment]") -> Iterator[bytes]:
+        for line in _by_turns(lines, 8):
             try:
                 rendered = self._renderer.render(line).rstrip(b"\n")
             except Exception:  # noqa: BLE001 - whatever was logged, the thread goes on
                 self._dropped.lines += 1
             else:
                 yield rendered if len(rendered) <= LINE_BYTES else _shortened(rendered)
-
-
-def _fields(segment: Segment, us: int) -> dict[str, int]:
-    fields = {bucket(us): 1, TOTAL: us, PEAK: us}
-    if segment.failed:
-        fields[FAILURES] = 1
-    elif segment.status >= _NOT_FOUND and segment.status < _ERROR:
-        fields[CLIENT_ERRORS] = 1
-    if segment.queries:
-        fields[QUERIES] = segment.queries
-        fields[QUERIES_US] = round(segment.queries_s * 1e6)
-    if segment.cache in CACHE:
-        fields[CACHE[segment.cache]] = 1
-    return fields
-
-
-def _of_statement(statement: Statement) -> dict[str, int]:
-    """What is known of its runs: the longest, and those beside it by their mean."""
-    worst, total = round(statement.worst_s * 1e6), round(statement.total_s * 1e6)
-    fields = {bucket(worst): 1, TOTAL: total, PEAK: worst}
-    if statement.count > 1:
-        rest = statement.count - 1
-        added(fields, {bucket((total - worst) // rest): rest})
-    return fields
 
 
 def _by_turns(items: list[T], at_a_time: int = _AT_A_TIME) -> Iterator[T]:

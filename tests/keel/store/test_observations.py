@@ -18,7 +18,7 @@ from keel.logs.contract import LogOptions, Source
 from keel.logs.files import Stream
 from keel.redis.connecting import connect
 from keel.store import gathering
-from keel.store.contract import LINE_BYTES, MOST_NAMES, Batch, TraceNotFound
+from keel.store.contract import LINE_BYTES, MOST_NAMES, OTHER, Batch, TraceNotFound
 from keel.store.memory import MemoryStore
 from keel.store.observations import Observations, Period, Sought
 from keel.store.redis import RedisStore
@@ -166,7 +166,7 @@ async def test_slow_and_repeated_statements_are_noted_with_their_callers_and_not
             "SELECT fine": Statement(2, 0.002, 0.0015),
         }
         for _ in range(3):
-            request(traces, statements=statements)
+            request(traces, statements=statements, queries=15, queries_s=0.414)
         notes = await seen.notes(Period.HOUR)
         found = dict((await seen.statements(Period.HOUR)).names)
     assert {(each.kind, each.statement, each.caller, each.count) for each in notes} == {
@@ -195,14 +195,14 @@ async def test_a_body_that_is_too_large_loses_its_last_spans(monkeypatch: pytest
 
 
 async def test_what_there_is_no_room_for_is_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gathering, "MOST_REQUESTS", 20)
     monkeypatch.setattr(gathering, "MOST_TRACES", 5)
     async with observing(MemoryStore()) as (seen, traces):
-        for number in range(50):
+        for number in range(300):
             request(traces, f"/hostile/{number}")
         found = await seen.requests(Period.HOUR)
-        assert found.total.count == 20
-        assert (seen.dropped.requests, seen.dropped.traces) == (30, 45)
+        assert found.total.count == 300
+        assert (len(found.names), OTHER in dict(found.names)) == (MOST_NAMES + 1, True)
+        assert seen.dropped.traces == 295
 
 
 class Away(MemoryStore):
@@ -240,9 +240,8 @@ async def test_requests_do_not_notice_that_redis_hangs(valkey: Valkey, monkeypat
         valkey.resume()
 
 
-async def test_hostile_requests_leave_little_in_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_hostile_requests_leave_little_in_the_store() -> None:
     """What is left after the first thousands is what is left after a million: everything is a ring, or has a cap."""
-    monkeypatch.setattr(gathering, "MOST_REQUESTS", 5000)
     store = MemoryStore(most=500, bodies=100_000)
     async with observing(store) as (seen, traces):
         for turn in range(3):

@@ -98,6 +98,7 @@ async def test_what_is_no_trace_is_told_apart_from_what_is_not_there(admin: Pers
 async def test_slow_and_repeated_statements_are_told_with_their_callers(app: Served, admin: Person) -> None:
     traces = app.state["keel"].traces
     segment = traces.begin("job", "restoring")
+    segment.queries = 13
     segment.statements = {
         "SELECT one": Statement(12, 0.012, 0.001, "tradesense/a.py:9 g"),
         "SELECT slow": Statement(1, 0.4, 0.4, "tradesense/a.py:3 f"),
@@ -120,7 +121,7 @@ async def test_the_cache_and_the_instances_tell_of_themselves(admin: Person) -> 
     assert route["hits"] + route["misses"] == 2
     (instance,) = (await made(admin.get("/monitoring/instances")))["items"]
     assert cache["instances"][0]["instance"] == instance["instance"]
-    assert (instance["service"], instance["dropped"]["requests"]) == ("tradesense", 0)
+    assert (instance["service"], instance["dropped"]["batches"]) == ("tradesense", 0)
 
 
 async def test_business_figures_are_those_that_were_aggregated(app: Served, admin: Person, database: Database) -> None:
