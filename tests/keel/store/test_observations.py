@@ -196,7 +196,7 @@ async def test_a_body_that_is_too_large_loses_its_last_spans(monkeypatch: pytest
 
 async def test_what_there_is_no_room_for_is_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gathering, "MOST_TRACES", 5)
-    async with observing(MemoryStore()) as (seen, traces):
+    async with observing(MemoryStore(fields=5 * MOST_NAMES)) as (seen, traces):
         for number in range(300):
             request(traces, f"/hostile/{number}")
         found = await seen.requests(Period.HOUR)
