@@ -10,7 +10,6 @@ import pytest
 from keel.redis.connecting import connect
 from keel.redis.contract import Redis
 from keel.store.contract import (
-    BODY_OVERHEAD,
     MOST_FIELDS,
     MOST_LINES,
     MOST_NAMES,
@@ -26,6 +25,7 @@ from keel.store.contract import (
     Resolution,
     Store,
     Summary,
+    weight,
 )
 from keel.store.figures import PEAK, TOTAL, summed
 from keel.store.memory import MemoryStore
@@ -139,7 +139,7 @@ async def test_the_oldest_bodies_make_room(store: Store) -> None:
     for number in range(60):
         await store.add(Batch(traces=[(summary(number), urandom(size))]))
     there = [number for number in range(60) if await store.bodies(f"{number:032x}")]
-    room = ROOM // (size + BODY_OVERHEAD)
+    room = ROOM // weight(bytes(size))
     assert there == list(range(60 - len(there), 60))
     assert room <= len(there) <= room + 1
 

@@ -17,8 +17,6 @@ BODIES_BYTES: Final = 16 << 20
 """What all bodies may take together, compressed; the oldest make room."""
 BODY_BYTES: Final = 64 * 1024
 """Of one segment, compressed; spans of a larger one are left out from the end."""
-BODY_OVERHEAD: Final = 200
-"""What a body is counted for beside its bytes."""
 BODY_S: Final = 24 * 3600
 """For how long a body is kept."""
 MOST_PARTS: Final = 200
@@ -39,6 +37,11 @@ MOST_LEVELS: Final = 50
 """Loggers that may have a level of their own."""
 LONGEST_LEVEL_S: Final = 24 * 3600
 """For how long a logger may have a level that was set at run time."""
+
+
+def weight(body: bytes) -> int:
+    """The bytes that a body is counted for: its own, what allocators add to them, and what its key takes."""
+    return len(body) * 9 // 8 + 200
 
 
 class TraceNotFound(NotFound):

@@ -7,7 +7,6 @@ from typing import Final, Literal
 
 from keel.store.contract import (
     BODIES_BYTES,
-    BODY_OVERHEAD,
     MOST_FIELDS,
     MOST_LINES,
     MOST_NAMES,
@@ -25,6 +24,7 @@ from keel.store.contract import (
     Resolution,
     Summary,
     Totals,
+    weight,
 )
 from keel.store.figures import added
 
@@ -156,16 +156,16 @@ class MemoryStore:
 
     def _keep(self, summary: Summary, body: bytes) -> None:
         parts = self._parts.setdefault(summary.trace_id, [])
-        if not body or len(parts) >= MOST_PARTS or len(body) + BODY_OVERHEAD > self._room:
+        if not body or len(parts) >= MOST_PARTS or weight(body) > self._room:
             if not parts:
                 del self._parts[summary.trace_id]
             return
         parts.append(summary.span_id)
         self._bodies[summary.trace_id, summary.span_id] = body
-        self._bytes += len(body) + BODY_OVERHEAD
+        self._bytes += weight(body)
         while self._bytes > self._room:
             (trace_id, span_id), gone = self._bodies.popitem(last=False)
-            self._bytes -= len(gone) + BODY_OVERHEAD
+            self._bytes -= weight(gone)
             self._parts[trace_id].remove(span_id)
             if not self._parts[trace_id]:
                 del self._parts[trace_id]

@@ -14,7 +14,6 @@ from keel.redis.contract import Argument, Redis, Reply, Script
 from keel.store.contract import (
     BODIES_BYTES,
     BODY_BYTES,
-    BODY_OVERHEAD,
     BODY_S,
     INSTANCE_S,
     LONGEST_LEVEL_S,
@@ -35,6 +34,7 @@ from keel.store.contract import (
     Resolution,
     Summary,
     Totals,
+    weight,
 )
 from keel.store.figures import added
 
@@ -204,7 +204,7 @@ class RedisStore:
 
     def _keeping(self, summary: Summary, body: bytes) -> Awaitable[Reply]:
         keys = [self._key("summaries"), self._key("t", summary.trace_id), self._key("bodies")]
-        size, packed = len(body) + BODY_OVERHEAD, msgspec.msgpack.encode(summary)
+        size, packed = weight(body), msgspec.msgpack.encode(summary)
         ids = (summary.trace_id, summary.span_id)
         args: list[Argument] = [packed, self._most, body, size, *ids, MOST_PARTS, self._room, BODY_S]
         return self._redis.run(Scripts.keep, keys, args, timeout_s=PATIENCE_S)
