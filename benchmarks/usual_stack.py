@@ -63,8 +63,8 @@ class Contender:
         """One turn."""
         before = self.cpu_s()
         answers = uvloop.run(asked(self.port, self.request, seconds))
-        self.costs.append((self.cpu_s() - before) / answers * 1e6)
-        self.rates.append(answers / seconds)
+        self.costs.append((self.cpu_s() - before) / max(answers, 1) * 1e6)
+        self.rates.append(max(answers, 1) / seconds)
 
     def look(self, headers: Mapping[str, str]) -> bytes:
         """Ask until it is cached, and remember how to ask."""
