@@ -57,7 +57,7 @@ def usual(body: Path, redis_url: str, log: Path) -> FastAPI:
 
     app = FastAPI(lifespan=lifespan)
     limiter = app.state.limiter = Limiter(key_func=get_remote_address, storage_uri=redis_url)
-    app.add_exception_handler(RateLimitExceeded, _rate_limit_exceeded_handler)  # type: ignore[arg-type]
+    app.add_exception_handler(RateLimitExceeded, _rate_limit_exceeded_handler)
 
     @app.post("/login")
     async def login(request: Request) -> None:
@@ -69,7 +69,7 @@ def usual(body: Path, redis_url: str, log: Path) -> FastAPI:
         return str(request.session[_USER])
 
     @app.get(PATH)
-    @limiter.limit(_LIMIT)
+    @limiter.limit(_LIMIT)  # type: ignore[untyped-decorator]
     @cache(expire=_KEPT_S)  # type: ignore[untyped-decorator]
     async def summary(request: Request, user_id: Annotated[str, Depends(user_of)]) -> PortfolioView:  # noqa: ARG001
         return PortfolioView.model_validate_json(body.read_bytes())  # noqa: ASYNC240 - once
