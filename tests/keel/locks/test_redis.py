@@ -93,7 +93,7 @@ async def test_a_release_wakes_who_waits_without_their_asking(valkey: Valkey) ->
             before = _scripts_run(valkey)
         await asyncio.gather(*waiting)
         assert _scripts_run(valkey) - before <= 1 + 20 * 4  # a poll takes 0.5 s at least, and so would 20 of them
-        assert int(valkey.info("clients")["pubsub_clients"]) == 1
+        assert int(valkey.info("clients")["pubsub_clients"]) <= 2  # one of each process at most
         assert valkey.ask("PUBSUB", "NUMSUB", PLACE) == [PLACE, 1]
 
 

@@ -48,7 +48,7 @@ def deaf(app: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let an instance's cache not hear what others write, as while the word travels."""
     standing = app.state["keel"].cache._tiers.standing
     monkeypatch.setattr(standing, "changed", lambda _notices: None)
-    for listeners in app.state["keel"].redis._audience._listeners.values():  # type: ignore[union-attr]
+    for listeners in app.state["keel"].redis._redis._audience._listeners.values():  # type: ignore[union-attr]
         for listener in listeners:
             if listener.tracker is standing:
                 monkeypatch.setattr(listener, "tracker", _Nobody())
