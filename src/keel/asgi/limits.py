@@ -143,14 +143,15 @@ def told(verdicts: Iterable[Verdict]) -> tuple[str, str]:
     """`RateLimit-Policy` and `RateLimit`, as lists of structured fields (RFC 9651); shadows are not mentioned."""
     policies, standing, names = [], [], set[str]()
     for each in verdicts:
-        if each.limit.shadow:
+        limit = each.limit
+        if limit.shadow:
             continue
-        name, policy = _policy(each.limit)
+        name, policy = _policy(limit)
         if name in names:
-            name = f"{name}-{each.limit.period_us // SECOND_US}"
+            name = f"{name}-{limit.period_us // SECOND_US}"
         names.add(name)
         policies.append(f'"{name}"{policy}')
-        until = "" if each.limit.is_held else f";t={ceil(each.reset_us / SECOND_US)}"
+        until = "" if limit.is_held else f";t={-(-each.reset_us // SECOND_US)}"
         standing.append(f'"{name}";r={each.remaining}{until}')
     return ", ".join(policies), ", ".join(standing)
 

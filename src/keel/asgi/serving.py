@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from keel.asgi.express import ATTRIBUTE, Express, Ready
+from keel.cache.stored import Headers
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class ExpressProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._express: Express[Any] | None = getattr(config.loaded_app, ATTRIBUTE, None)
+        self._defaults = _lines(server_state.default_headers)
 
     def on_headers_complete(self) -> None:
         """Answer at once, or begin a task that does."""
@@ -52,9 +54,10 @@ class ExpressProtocol(HttpToolsProtocol):
         if ready is None:
             super().on_headers_complete()
             return
-        defaults = b"".join([b"%s: %s\r\n" % pair for pair in self.server_state.default_headers])
+        if self._defaults[0] is not self.server_state.default_headers:  # which are others each second
+            self._defaults = _lines(self.server_state.default_headers)
         self.cycle = _ANSWERED
-        self.transport.write(b"".join((ready.head, defaults, b"\r\n", ready.body)))
+        self.transport.write(b"".join((ready.head, self._defaults[1], b"\r\n", ready.body)))
         self.on_response_complete()
 
     def _is_plain(self) -> bool:
@@ -82,3 +85,8 @@ class ExpressProtocol(HttpToolsProtocol):
         except Exception:  # noqa: BLE001 - whatever it is, the application answers
             _LOG.exception("a request could not be answered at once")
             return None
+
+
+def _lines(headers: Headers) -> tuple[Headers, bytes]:
+    """Headers as they are, and as they are sent."""
+    return headers, b"".join([b"%s: %s\r\n" % pair for pair in headers])
