@@ -18,6 +18,7 @@ from tradesense.ingest.repository.queue import ImportRecord
 from tradesense.ingest.service import findings
 from tradesense.ingest.service.restoring import Restoring
 from tradesense.ingest.service.running import Equipment, ImportRun, Stopped, Withdrawn
+from tradesense.work.service.collecting import for_computing
 from tradesense.work.service.retrying import pause, told
 from tradesense.work.service.running import DIED, Handler, TaskRun
 from tradesense.work.service.tracing import job
@@ -83,7 +84,7 @@ class ImportRunner:
             if record.attempts >= MOST_ATTEMPTS:
                 await self._give_up(run, record, DIED)
             else:
-                with job("import", record.traceparent):
+                with job("import", record.traceparent), for_computing():
                     await run.run()
         except Exception as error:  # noqa: BLE001 - logged; the file may be read by a later version
             _LOG.exception("import %s met an error of ours", record.id)

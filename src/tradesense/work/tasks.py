@@ -1,6 +1,5 @@
 """The background work of one process: the queue, the lanes that it works in, and what is due when."""
 
-import gc
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +12,7 @@ from keel.clock import Clock
 from keel.tasks import Tasks
 from tradesense.db.engine import Database
 from tradesense.db.fences import Fences
+from tradesense.work.service import collecting
 from tradesense.work.service.lanes import Lane, Source
 from tradesense.work.service.queue import TaskQueue
 from tradesense.work.service.running import Handler, TaskRunner
@@ -22,13 +22,6 @@ AT_ONCE: Final = 2
 """Tasks that a process runs at a time, beside its imports."""
 TIDY_EVERY: Final = timedelta(hours=1)
 TASKS: Final = "tasks"
-
-
-COLLECTIONS: Final = (2_000, 10, 1_000)
-"""Thresholds of the garbage collector. An import makes rows by the 100,000, none of them in a cycle: by the defaults
-(700, 10, 10) collecting takes a third of its CPU time. Every answer from the database leaves SQLAlchemy's statements in
-cycles: by a first threshold of 50,000 some 30,000 objects are freed at once, which holds the event loop for 80 ms; by
-these one collection takes 0.7 ms and every tenth 2 ms, all together a fifth. The import takes as long by either."""
 
 SWITCH_S: Final = 0.0005
 """Seconds after which a thread that computes yields to the event loop: a login hops some 40 times between threads. On a
@@ -108,7 +101,7 @@ class Work:
 
     def start(self) -> None:
         """Begin, where this process works. Any process collects garbage less from now on, and switches threads more."""
-        gc.set_threshold(*COLLECTIONS)
+        collecting.for_serving()
         sys.setswitchinterval(SWITCH_S)
         if not self.is_working:
             return
