@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -17,8 +18,8 @@ def as_before() -> Iterator[None]:
 
 def test_an_import_collects_less_and_however_it_ends_requests_come_first_again() -> None:
     for_serving()
-    assert gc.get_threshold() == SERVING
-    with pytest.raises(LookupError), for_computing():
-        assert gc.get_threshold() == COMPUTING
+    found = []
+    with suppress(LookupError), for_computing():
+        found.append(gc.get_threshold())
         raise LookupError
-    assert gc.get_threshold() == SERVING
+    assert [*found, gc.get_threshold()] == [COMPUTING, SERVING]
