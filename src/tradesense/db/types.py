@@ -94,8 +94,10 @@ class Identifier(TypeDecorator[UUID]):
         return value.bytes if value is not None and dialect.name == "sqlite" else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> UUID | None:  # noqa: ANN401
-        """Read the UUID."""
-        return UUID(bytes=value) if value is not None and dialect.name == "sqlite" else value
+        """Read the UUID, which asyncpg gives as a class of its own that no cache could give back."""
+        if value is None:
+            return None
+        return UUID(bytes=value if dialect.name == "sqlite" else value.bytes)
 
 
 class Word(TypeDecorator[E], Generic[E]):

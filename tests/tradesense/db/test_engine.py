@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -40,6 +41,13 @@ async def test_a_block_that_raises_writes_nothing(database: Database) -> None:
     with pytest.raises(RuntimeError, match="on purpose"):
         await fail()
     assert await _emails(database) == {"stays@example.org"}
+
+
+async def test_an_id_is_read_as_a_plain_uuid(database: Database) -> None:
+    async with database.write() as connection:
+        await _add_user(connection, "a@example.org")
+    async with database.read() as connection:
+        assert type(await connection.scalar(select(users.c.id))) is UUID
 
 
 async def test_a_reader_cannot_write(database: Database) -> None:
