@@ -74,9 +74,10 @@ class Ready(NamedTuple):
 
 
 class _Head(NamedTuple):
-    """The lines that are the same each time that an entry is sent."""
+    """The lines that are the same each time that an entry is sent; the entry itself is the memory tier's to keep."""
 
-    entry: StoredResponse
+    etag: bytes
+    made: float
     full: bytes
     not_modified: bytes
 
@@ -142,7 +143,7 @@ class Express(Generic[P]):
         if limits is None:
             return None
         entry.group.memory_hits += 1
-        return _sent(keel, scope, person, head, limits, given.get(b"if-none-match"), began_ns)
+        return _sent(keel, scope, person, entry.value, head, limits, given.get(b"if-none-match"), began_ns)
 
     def _plan(self, keel: "Keel", known: Known, scope: Scope, person: P) -> _Plan:
         client, rules = scope["client"], keel.limits.rules
@@ -159,9 +160,9 @@ class Express(Generic[P]):
 
     def _head(self, key: str, entry: StoredResponse, known: Known, scope: Scope) -> _Head | None:
         head = self._heads.get(key)
-        if head is not None and head.entry is entry:
+        if head is not None and head.made == entry.made and head.etag == entry.etag:
             return head
-        if entry.says_how_long:  # what is said of its age is another thing each second
+        if entry.says_how_long or known.policy.cache_control is not None:  # its age is told, another each second
             return None
         if len(self._heads) >= MOST_KEPT:
             self._heads.clear()
@@ -169,7 +170,7 @@ class Express(Generic[P]):
             self._lines(answer(entry, known.policy, {**scope, "headers": conditions}, Event.HIT).raw_headers)
             for conditions in ([], [(b"if-none-match", entry.etag)])
         )
-        head = self._heads[key] = _Head(entry, _OK + full, _NOT_MODIFIED + not_modified)
+        head = self._heads[key] = _Head(entry.etag, entry.made, _OK + full, _NOT_MODIFIED + not_modified)
         return head
 
     def _lines(self, headers: Headers) -> bytes:
@@ -187,12 +188,19 @@ def _charge(keel: "Keel", plan: _Plan) -> bytes | None:
     return b"ratelimit-policy: %b\r\nratelimit: %b\r\n" % (policies.encode(), standing.encode()) if policies else b""
 
 
-def _sent(
-    keel: "Keel", scope: Scope, person: Person, head: _Head, limits: bytes, if_none_match: bytes | None, began_ns: int
+def _sent(  # noqa: PLR0913, PLR0917 - what was found out on the way
+    keel: "Keel",
+    scope: Scope,
+    person: Person,
+    entry: StoredResponse,
+    head: _Head,
+    limits: bytes,
+    if_none_match: bytes | None,
+    began_ns: int,
 ) -> Ready:
     """The answer, which is observed as one that took the other way."""
-    lines, body, status = head.full, head.entry.body, 200
-    if if_none_match is not None and matches(if_none_match, head.entry.etag):
+    lines, body, status = head.full, entry.body, 200
+    if if_none_match is not None and matches(if_none_match, entry.etag):
         lines, body, status = head.not_modified, b"", 304
     segment = begun(keel.traces, scope)
     segment.started_ns -= segment.began_ns - began_ns
