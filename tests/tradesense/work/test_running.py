@@ -1,6 +1,7 @@
 """The queue of tasks and who runs them: states, attempts, leases, and an effect that happens once."""
 
 import asyncio
+from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -43,6 +44,19 @@ class Office:
         task_id = await self.queue.add("count", subject)
         assert task_id is not None
         return task_id
+
+    async def add_endless(self) -> tuple[UUID, Coroutine[Any, Any, None], asyncio.Event]:
+        """A task that never ends: its id, what runs it, and what is set once it has begun."""
+        began = asyncio.Event()
+
+        async def never(_run: TaskRun) -> None:
+            began.set()
+            await asyncio.Event().wait()
+
+        self.runner.handlers["count"] = never
+        task_id, claimed = await self.add(), await self.runner.claim()
+        assert claimed is not None
+        return task_id, claimed, began
 
     async def work(self) -> bool:
         claimed = await self.runner.claim()
@@ -161,16 +175,7 @@ async def test_a_refusal_that_says_when_to_come_back_is_no_failure(office: Offic
 
 
 async def test_a_task_that_is_cancelled_is_handed_back(office: Office) -> None:
-    began = asyncio.Event()
-
-    async def never(_run: TaskRun) -> None:
-        began.set()
-        await asyncio.Event().wait()
-
-    office.runner.handlers["count"] = never
-    task_id = await office.add()
-    claimed = await office.runner.claim()
-    assert claimed is not None
+    task_id, claimed, began = await office.add_endless()
     async with Tasks() as group:
         group.start("working", claimed)
         await began.wait()
@@ -184,16 +189,7 @@ async def test_a_heartbeat_keeps_the_lease_and_ends_what_has_lost_it(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(running, "LEASE", timedelta(milliseconds=60))
-    began = asyncio.Event()
-
-    async def never(_run: TaskRun) -> None:
-        began.set()
-        await asyncio.Event().wait()
-
-    office.runner.handlers["count"] = never
-    task_id = await office.add()
-    claimed = await office.runner.claim()
-    assert claimed is not None
+    task_id, claimed, began = await office.add_endless()
     async with Tasks() as group:
         working = group.start("working", claimed)
         await began.wait()
