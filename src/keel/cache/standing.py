@@ -24,7 +24,8 @@ REPLAYED_S: Final = 60.0
 """Invalidations made in this time before a return are made again: an answer may have been lost with the server."""
 MOST_PENDING: Final = 5_000
 """Invalidations made good one by one, in half a second; if there are more, everything is invalidated instead."""
-AT_ONCE: Final = 500
+AT_ONCE: Final = 100
+"""How many travel together: few enough that all are answered in the time that one call may take."""
 RETRY_S: Final = 0.2
 
 _EVERYTHING: Final = Mark(Kind.ROOT, "")

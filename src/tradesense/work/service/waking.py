@@ -135,6 +135,9 @@ class TaskiqWaker:
             if isinstance(broker, RedisStreamSentinelBroker):  # which leaves them open
                 for sentinel in broker.sentinel.sentinels:
                     await sentinel.aclose()
+            if isinstance(broker, RedisStreamClusterBroker):  # which leaves open what a cancelled start had opened
+                for nodes in ("nodes_cache", "startup_nodes"):
+                    await broker.redis.nodes_manager.aclose(nodes)
 
     async def _leave(self, broker: RedisStreamBroker) -> None:
         """Be no consumer of the group any more: it remembers every one there has been."""
