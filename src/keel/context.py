@@ -201,6 +201,8 @@ class Segment(Struct, eq=False):
     """Only the first MOST_SPANS that begin are recorded."""
     attributes: Mapping[str, Any] | None = None
     """What else is known, by the names of OpenTelemetry's conventions."""
+    is_routine: bool = False
+    """Whether a program asks for it again and again, as probes do: only who wants to know everything reads its line."""
 
     generators: "list[InGenerator] | None" = None
     """Spans that are open within generators."""
@@ -324,6 +326,13 @@ def current_segment() -> Segment | None:
         return None
     segment = now.segment
     return None if segment.ended_ns else segment
+
+
+def routine() -> None:
+    """Say of the request that is under way that a program asks for it again and again."""
+    segment = current_segment()
+    if segment is not None:
+        segment.is_routine = True
 
 
 def hex_id(span_id: int) -> str:

@@ -97,6 +97,14 @@ def _zone(name: str) -> str:
     return name
 
 
+def _log_file(path: Path) -> Path:
+    """A file that can be written, or one that can be made."""
+    there = next(each for each in (path, *path.absolute().parents) if os.access(each, os.F_OK))
+    if there.is_dir() == (there == path) or not os.access(there, os.W_OK):
+        raise ValueError(f"{path} cannot be written")
+    return path
+
+
 def _quota(text: str) -> str:
     parse(text)
     return text
@@ -193,7 +201,7 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", alias="LOG_LEVEL")
     log_format: Form = Field(default=Form.JSON, alias="LOG_FORMAT")
     """`json` for programs, or `console` for people."""
-    log_file: Path | None = Field(default=None, alias="LOG_FILE")
+    log_file: Annotated[Path, AfterValidator(_log_file)] | None = Field(default=None, alias="LOG_FILE")
     """Where log lines go; to the standard output unless given."""
     log_file_max_mb: int = Field(default=50, alias="LOG_FILE_MAX_MB", ge=1, le=65_536)
     """MiB after which the file is renamed and another one begun."""

@@ -60,6 +60,23 @@ def test_all_mistakes_are_listed_at_once_by_their_variables() -> None:
     assert "secret" not in str(refused.value)
 
 
+@pytest.mark.parametrize("way", ["a folder", "beneath a file", "far beneath a file"])
+def test_a_log_file_that_cannot_be_written_is_a_mistake_among_others(tmp_path: Path, way: str) -> None:
+    (tmp_path / "file").touch()
+    path = {"a folder": tmp_path, "beneath a file": tmp_path / "file/log"}.get(way, tmp_path / "file/a/b/log")
+    with pytest.raises(SettingsInvalid) as refused:
+        Settings.load({"LOG_FILE": str(path), "PORT": "http"})
+    assert [each.partition(":")[0] for each in refused.value.mistakes] == ["PORT", "LOG_FILE"]
+    assert f"LOG_FILE: {path} cannot be written" in refused.value.mistakes
+
+
+def test_a_log_file_need_not_be_there_yet_nor_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "old.log").touch()
+    for path in (tmp_path / "old.log", tmp_path / "a/b/new.log", Path("new.log")):
+        assert Settings.load({"LOG_FILE": str(path)}).log_file == path
+    assert not (tmp_path / "a").exists()
+
+
 @pytest.mark.parametrize(
     ("environment", "message"),
     [

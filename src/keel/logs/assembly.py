@@ -78,7 +78,8 @@ class Logs:
         """The one line of a request, WebSocket or job."""
         if self.levels.expires:
             self.levels.of(ACCESS)
-        if (self._has_all_requests and request.kind != "job") or self.levels.of(ACCESS) <= level_of(request):
+        is_certain = self._has_all_requests and request.kind != "job" and not request.is_routine
+        if is_certain or self.levels.of(ACCESS) <= level_of(request):
             self.put(request)
 
     def _levels_changed(self) -> None:

@@ -101,7 +101,7 @@ class Renderer:
         """As `access`, in a third of the time: of a request that did not raise, nearly all is known to be plain."""
         end_ns = segment.started_ns + segment.ended_ns - segment.began_ns
         user, status = segment.user_id, segment.status
-        level = "error" if status >= _FAILED else "info"
+        level = "debug" if segment.is_routine else "error" if status >= _FAILED else "info"
         return (
             f'{{"timestamp":"{self._timestamp(end_ns)}","level":"{level}","event":"request",'
             f'"logger":"{ACCESS}",{self._source_json}"request_id":"{segment.request_id}",'
@@ -162,7 +162,12 @@ def _route(template: str | None) -> str:
 
 
 def level_of(segment: Segment) -> int:
-    """The level of a segment's line: a job says for itself what it has done, unless it fails."""
+    """The level of a segment's line: a job says for itself what it has done, unless it fails.
+
+    What a probe is answered is no failure, whatever it is.
+    """
+    if segment.is_routine and segment.exception is None:
+        return LEVELS["debug"]
     if segment.failed:
         return LEVELS["error"]
     return LEVELS["debug"] if segment.kind == "job" else LEVELS["info"]

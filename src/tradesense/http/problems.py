@@ -41,7 +41,7 @@ STATUS: Final[Mapping[type[Refusal], HTTPStatus]] = {
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 _PHRASES: Final[Mapping[int, str]] = {413: "Content Too Large", 422: "Unprocessable Content"}
-_EXAMPLE_ID: Final = "0199b7a3-5c1e-7c55-9a3e-8f1de2a45c0b"
+_EXAMPLE_ID: Final = "0af7651916cd43dd8448eb211c80319c"
 
 
 class FieldError(BaseModel):

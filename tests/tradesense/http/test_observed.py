@@ -21,6 +21,7 @@ CARD = "4111 1111 1111 1111"
 COOKIE = "hunter2-in-a-cookie"
 SECRET = "hunter2-in-a-body"
 EMAIL = "planted@example.org"
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -76,6 +77,44 @@ async def test_an_error_is_in_the_line_of_its_request(
     (line,) = (each for each in lines(log_file) if each["level"] == "error" and each["event"] == "request")
     assert (line["status"], line["exception"]["type"]) == (500, "ValueError")
     assert line["exception"]["frames"][-1]["function"].endswith("fails")
+
+
+async def test_a_line_of_any_module_names_its_request_and_no_secret(
+    app: Served, log_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def summary(*_: object) -> None:
+        logging.getLogger("tradesense.portfolio.service").warning("asked by %s", EMAIL, extra={"password": SECRET})
+        raise ValueError
+
+    monkeypatch.setattr(Portfolio, "summary", summary)
+    user = await app.user()
+    headers = {"X-Request-ID": "tea-1", "X-Correlation-ID": "order-7", "traceparent": TRACEPARENT}
+    await user.get("/portfolio/summary", headers=headers)
+    written(app, log_file)
+    (said,) = (each for each in lines(log_file) if each["logger"] == "tradesense.portfolio.service")
+    ids = ("request_id", "correlation_id", "trace_id", "user_id")
+    assert [said[name] for name in ids] == ["tea-1", "order-7", TRACEPARENT.split("-")[1], user.user_id]
+    assert said["event"].startswith("asked by email:")
+    assert (said["level"], SECRET in str(said)) == ("warning", False)
+    assert {"timestamp", "service", "version", "environment", "instance", "span_id"} <= said.keys()
+
+
+@pytest.mark.parametrize(("level", "seen"), [("info", False), ("debug", True)])
+async def test_probes_and_collectors_have_lines_for_who_wants_to_know_everything(
+    serve: Serve, log_file: Path, level: str, *, seen: bool
+) -> None:
+    app = await serve(log_file=log_file, log_level=level, scrape_token="sixteen or more characters")
+    person = await app.person()
+    app.state["health"].drain()
+    scraping = {"Authorization": "Bearer sixteen or more characters"}
+    paths = {"health": 200, "health/live": 200, "health/ready": 503, "metrics": 200}
+    for path, status in paths.items():
+        assert (await person.get(f"/monitoring/{path}", headers=scraping)).status_code == status
+    await person.get("/monitoring/metrics")
+    written(app, log_file)
+    found = [(each["route"], each["level"]) for each in lines(log_file) if each["event"] == "request"]
+    probes = [(f"/api/v1/monitoring/{path}", "debug") for path in paths] if seen else []
+    assert found == [*probes, ("/api/v1/monitoring/metrics", "info")]
 
 
 async def test_planted_secrets_appear_nowhere(app: Served, log_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from starlette.requests import HTTPConnection
 
+from keel.context import routine
 from keel.errors import Malformed
 from keel.failures.contract import ErrorGroupNotFound, ErrorState
 from keel.health.checker import HealthChecker
@@ -62,6 +63,7 @@ def _bare(form: Form) -> str:
 
 
 def _told(request: Request, view: StatusView) -> Response:
+    routine()
     status = 503 if view.status is HealthStatus.FAIL else 200
     asked = request.headers.get("accept", "").lower()
     return Response(view.model_dump_json(), status, media_type=MEDIA_TYPE if MEDIA_TYPE in asked else _JSON)
@@ -126,6 +128,7 @@ async def get_metrics(request: Request, keel: TheKeel) -> Response:
 
     The bearer token is an administrator's, or the scrape token of the settings.
     """
+    routine()
     rendered = await keel.metrics.render(request.headers.get("accept", ""))
     return Response(rendered.body, media_type=rendered.media_type)
 
