@@ -1,7 +1,8 @@
 """The application: its routers and its middleware, and nothing else."""
 
 import json
-from functools import partial
+from collections.abc import Sequence
+from functools import cache, partial
 from importlib.metadata import version
 from typing import Final
 
@@ -11,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute
 
 from keel.asgi.addresses import ClientAddresses, TrustedProxies
 from keel.asgi.express import ATTRIBUTE, Express
@@ -67,24 +69,30 @@ def create_app(settings: Settings, opening: wiring.Opening = wiring.opened) -> F
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
+        routes=_routes(),
     )
     setattr(app, ATTRIBUTE, _express(settings, known))
     problems.install(app)
-    app.include_router(_api(), prefix=PREFIX)
     _serve_documents(app)
-    _work_out_routes(app)
     return app
 
 
-def _api() -> APIRouter:
-    api = APIRouter()
+@cache
+def _routes() -> Sequence[BaseRoute]:
+    """The routes of the API, the same in every application.
+
+    FastAPI analyses their parameters when a route is first looked for, which takes some 50 ms: `_templates` has it
+    done before the event loop runs, once in a process.
+    """
+    api = APIRouter(generate_unique_id_function=openapi.operation_id)
     for slice_ in SLICES:
-        api.include_router(slice_)
-    return api
+        api.include_router(slice_, prefix=PREFIX)
+    return api.routes
 
 
+@cache
 def _templates() -> RouteTemplates:
-    return RouteTemplates([*templates(_api().routes, PREFIX), *DOCUMENTS])
+    return RouteTemplates([*templates(_routes()), *DOCUMENTS])
 
 
 def _express(settings: Settings, known: dict[str, Known]) -> Express[Principal]:
@@ -166,13 +174,3 @@ def _serve_documents(app: FastAPI) -> None:
     at_json, at_page = DOCUMENTS
     app.add_route(at_json, document, include_in_schema=False)
     app.add_route(at_page, page, include_in_schema=False)
-
-
-def _work_out_routes(app: FastAPI) -> None:
-    """Let every router look for a path that none has.
-
-    FastAPI analyses the parameters of all routes when one is first looked for, which takes some 50 ms: better now than
-    in the event loop.
-    """
-    for route in app.routes:
-        route.matches({"type": "http", "method": "GET", "path": PREFIX, "root_path": "", "headers": []})
