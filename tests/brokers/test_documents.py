@@ -94,7 +94,7 @@ def test_the_fraction_of_a_pass_grows_to_one(write: Write) -> None:
         (b"GIF89a....", "GIF"),
         (b"%PDF-1.7 ...", "PDF"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "old Excel"),
-        (b"\x1f\x8b\x08\x00\x00", "gzip"),
+        (b"\x1f\x8b\x08\x00\x00", "gzip archive; unpack it and import"),
         (b"SQLite format 3\x00", "SQLite"),
         (b"PK\x03\x04 and then nothing", "archive"),
         (b"\x00\x01\x02\x03binary\xff\xfe\x00", "binary"),

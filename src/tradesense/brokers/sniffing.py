@@ -21,13 +21,11 @@ _MAGIC: Final = (
     (b"\xff\xd8\xff", "a JPEG picture"),
     (b"GIF8", "a GIF picture"),
     (b"%PDF", "a PDF"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel workbook (.xls); save it as .xlsx or CSV"),
-    (b"\x1f\x8b", "a gzip archive; unpack it first"),
-    (b"7z\xbc\xaf", "a 7-Zip archive; unpack it first"),
-    (b"Rar!", "a RAR archive; unpack it first"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook (.xls)"),
     (b"SQLite format 3", "a SQLite database"),
     (b"PAR1", "a Parquet file"),
 )
+_ARCHIVES: Final = ((b"\x1f\x8b", "gzip"), (b"7z\xbc\xaf", "7-Zip"), (b"Rar!", "RAR"))
 _BOMS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -36,6 +34,7 @@ _BOMS: Final = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x19\x1b-\x1f]")
+_UNPACK: Final = "unpack it and import what is inside"
 _EXPORT_AGAIN: Final = "export it from the broker as CSV, XLSX, XML or HTML"
 
 
@@ -57,6 +56,9 @@ def sniff_kind(path: Path) -> Kind:
     for magic, what in _MAGIC:
         if start.startswith(magic):
             raise Unreadable(f"the file is {what}, not a broker's export; {_EXPORT_AGAIN}")
+    for magic, what in _ARCHIVES:
+        if start.startswith(magic):
+            raise Unreadable(f"the file is a {what} archive; {_UNPACK}")
     if start.startswith(b"PK"):
         return _archive_kind(path)
     return _text_kind(start, sniff_encoding(path))
@@ -70,7 +72,7 @@ def _archive_kind(path: Path) -> Kind:
         raise Unreadable(f"the file is a broken or truncated archive or workbook; {_EXPORT_AGAIN}") from error
     if "xl/workbook.xml" in names:
         return Kind.WORKBOOK
-    raise Unreadable("the file is a zip archive; unpack it and import what is inside")
+    raise Unreadable(f"the file is a zip archive; {_UNPACK}")
 
 
 def _text_kind(start: bytes, encoding: str) -> Kind:

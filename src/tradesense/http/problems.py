@@ -130,7 +130,9 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
     found = cast("RequestValidationError", error).errors()
-    errors = [{"loc": each["loc"], "message": each["msg"]} for each in found]
+    # A value that several dependencies read is named once.
+    messages = dict.fromkeys((tuple(each["loc"]), each["msg"].removeprefix("Value error, ")) for each in found)
+    errors = [{"loc": loc, "message": message} for loc, message in messages]
     return problem(request, 422, "invalid", "The request is not valid; see errors.", errors=errors)
 
 

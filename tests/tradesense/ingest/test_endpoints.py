@@ -110,6 +110,18 @@ async def test_what_cannot_be_is_refused(serve: Serve, said: dict[str, str], sta
     assert (refused.status_code, refused.json()["code"]) == (status, code)
 
 
+async def test_each_mistake_is_told_once_and_in_our_words(serve: Serve) -> None:
+    person = await (await serve()).user()
+    refused = await person.post("/imports", data={"timezone": "Mars/Olympus"})
+    assert refused.json()["errors"] == [
+        {"loc": ["body", "file"], "message": "Field required"},
+        {
+            "loc": ["body", "timezone"],
+            "message": "the time zone is not known; use an IANA name such as Europe/Berlin",
+        },
+    ]
+
+
 async def test_a_file_beyond_the_limit_is_refused(serve: Serve) -> None:
     person = await (await serve(max_upload_mb=1)).user()
     refused = await _upload(person, b"x" * (1 << 20) + b"x")
