@@ -1,6 +1,8 @@
 """What rows become: fills with their fingerprints, round trips as two fills, sides in the words of many brokers."""
 
+import re
 from decimal import Decimal
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -8,11 +10,12 @@ from tradesense.brokers.contract import Cash, CashKind, CashMovement, Fill, Iden
 from tradesense.brokers.tables import Row, RowError, fold
 from tradesense.brokers.times import Moment
 from tradesense.domain.executions import ExecutionKind, Side
-from tradesense.domain.instruments import Instrument
+from tradesense.domain.instruments import CURRENCY, LONGEST_SYMBOL, Instrument
 from tradesense.domain.money import MAX_MAGNITUDE, ONE, ZERO, exact, share, text
 from tradesense.domain.trades import Direction
 
 _TWO: Final = Decimal(2)
+_CODE: Final = re.compile(CURRENCY)
 _BUY: Final = (
     "buy, b, bot, bought, bto, btc, long, l, buy to open, buy to close, buy to cover, cover, bc, cvr, bl, purchase, "
     "kauf, achat, koop, compra, acquisto, kupno, købt, köpt"
@@ -55,6 +58,12 @@ def direction_of(row: Row, name: str) -> Direction:
     return direction
 
 
+@lru_cache(maxsize=256)
+def _must_be_currency(code: str) -> None:
+    if not _CODE.fullmatch(code):
+        raise RowError(f"{code[:40]!r} is no currency; it must be a code such as USD")
+
+
 def fill(  # noqa: PLR0913  (as many as a row may tell)
     instrument: Instrument,
     side: Side,
@@ -76,8 +85,11 @@ def fill(  # noqa: PLR0913  (as many as a row may tell)
 
     Costs are positive when they cost. `told` adds further words of the row that tell it from a look-alike (an order
     number); costs are left out, so that a file with corrected ones is no other trade. Raises `RowError` for a
-    quantity that is not above 0 or a price below 0.
+    quantity that is not above 0, a price below 0, what is no code of a currency, and a symbol that is too long.
     """
+    _must_be_currency(instrument.currency)
+    if len(instrument.symbol) > LONGEST_SYMBOL:
+        raise RowError(f"the symbol '{instrument.symbol[:40]}…' is longer than {LONGEST_SYMBOL} characters")
     if quantity <= 0:
         raise RowError(f"the quantity is {text(quantity)}, and must be above 0")
     if price < 0:
@@ -192,7 +204,8 @@ def cash(  # noqa: PLR0913  (the same)
     account: str | None = None,
     told: str = "",
 ) -> Cash:
-    """A row that moved money without a trade: positive in, negative out."""
+    """A row that moved money without a trade: positive in, negative out. Raises `RowError` for no currency's code."""
+    _must_be_currency(currency)
     fingerprint = f"{moment.wall.isoformat()}|{amount.normalize()}|{currency}|{description}|{account or ''}|{told}"
     movement = CashMovement(kind, amount, currency, moment.at, moment.text, fingerprint, description, account)
     return Cash(row.line, movement)

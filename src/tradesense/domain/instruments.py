@@ -4,9 +4,13 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tradesense.domain.money import ONE
+
+LONGEST_SYMBOL: Final = 200
+CURRENCY: Final = r"^[A-Z][A-Z0-9]{2,9}$"
+"""What the code of a currency looks like: ISO 4217, or the ticker of a coin."""
 
 
 class AssetClass(StrEnum):

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from tradesense.domain import money
+from tradesense.domain.instruments import CURRENCY
 
 INT64_MAX: Final = (1 << 63) - 1
 EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
@@ -170,5 +171,5 @@ TimeZone = Annotated[
 ]
 """The name of a time zone in the IANA database."""
 
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]{2,9}$"), Field(examples=["USD"])]
+Currency = Annotated[str, StringConstraints(pattern=CURRENCY), Field(examples=["USD"])]
 """A currency: ISO 4217, or the ticker of a coin."""

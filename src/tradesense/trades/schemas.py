@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from tradesense.accounts.repository import AccountId
 from tradesense.domain import money
 from tradesense.domain.executions import ExecutionKind, Side
-from tradesense.domain.instruments import AssetClass
+from tradesense.domain.instruments import LONGEST_SYMBOL, AssetClass
 from tradesense.domain.trades import Direction
 from tradesense.http.types import (
     Amount,
@@ -32,7 +32,9 @@ from tradesense.trades.service import Entry
 
 Symbol = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=64, strip_whitespace=True, pattern=r"^[^\u0000-\u001f\u007f]*$"),
+    StringConstraints(
+        min_length=1, max_length=LONGEST_SYMBOL, strip_whitespace=True, pattern=r"^[^\u0000-\u001f\u007f]*$"
+    ),
     Field(examples=["MNQM6"]),
 ]
 """The name of an instrument."""
