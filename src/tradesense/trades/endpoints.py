@@ -21,7 +21,7 @@ from tradesense.http.problems import refusals
 from tradesense.http.state import provided
 from tradesense.http.types import Day
 from tradesense.http.versions import DataVersion, put_data_version
-from tradesense.ingest.service.manual import ExecutionNotFound
+from tradesense.ingest.service.manual import ExecutionNotFound, OtherMultiplier
 from tradesense.journal.service import PlaybookUnknown, version_of
 from tradesense.trades import schemas
 from tradesense.trades.repository import ORDERS, ExecutionFilter, Sort, TradeFilter
@@ -174,7 +174,7 @@ async def list_executions(
     "/executions",
     tags=["executions"],
     status_code=201,
-    responses=refusals(AccountNotFound, AccountBusy, SymbolUnknown, NumbersTooLong),
+    responses=refusals(AccountNotFound, AccountBusy, SymbolUnknown, OtherMultiplier, NumbersTooLong),
 )
 async def add_execution(
     new: NewExecution, user: CurrentUser, manual: TheManual, archive: TheArchive, response: Response

@@ -198,6 +198,7 @@ class ManualEntry:
             _usual_commission(account, entry.quantity) if entry.commission is None else entry.commission,
             entry.fees,
             zone=zone,
+            multiplier=entry.multiplier,
         )
         try:
             return await self._executions.add(user, account.id, entered)

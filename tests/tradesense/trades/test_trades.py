@@ -239,6 +239,24 @@ async def test_a_contract_whose_multiplier_nobody_knows_is_asked_for(trader: Tra
     assert (taken.status_code, taken.json()["multiplier"]) == (201, "12.5")
 
 
+async def test_another_multiplier_than_the_books_is_refused_and_leaves_nothing(trader: Trader) -> None:
+    await trader.fill("XYZ", "buy", "1", "5", "14:30:00", multiplier="100")
+    body = {
+        "account_id": trader.account_id,
+        "symbol": "XYZ",
+        "side": "sell",
+        "quantity": "1",
+        "price": "6",
+        "multiplier": "10",
+        "executed_at": "2026-03-02T15:30:00Z",
+    }
+    refused = await trader.person.post("/executions", json=body)
+    assert (refused.status_code, refused.json()["code"]) == (422, "other_multiplier")
+    assert len((await trader.person.get("/executions")).json()["items"]) == 1
+    await trader.fill("XYZ", "sell", "1", "6", "15:30:00")
+    assert [trade["gross_pnl"] for trade in await trader.trades()] == ["100"]
+
+
 async def test_executions_are_listed_newest_first_by_the_page(three_trades: Trader) -> None:
     person = three_trades.person
     found: list[Any] = []

@@ -6,14 +6,14 @@ from decimal import Decimal
 from uuid import UUID
 
 from keel.clock import Clock
-from keel.errors import NotFound
+from keel.errors import Invalid, NotFound
 from keel.ids import uuid7
 from tradesense.brokers.identities import execution_id
 from tradesense.db.engine import Database, WriteConnection
 from tradesense.domain.executions import ExecutionId, ExecutionKind, Side, order_key
 from tradesense.domain.instruments import Instrument
 from tradesense.domain.local_time import microseconds
-from tradesense.domain.money import ZERO
+from tradesense.domain.money import ZERO, text
 from tradesense.http.authentication import UserId
 from tradesense.ingest.repository import places, removal, staging
 from tradesense.ingest.repository.places import key_text
@@ -32,9 +32,23 @@ class ExecutionNotFound(NotFound):
         super().__init__("There is no such execution.")
 
 
+class OtherMultiplier(Invalid):
+    """The account has the instrument at another multiplier."""
+
+    def __init__(self, symbol: str, multiplier: Decimal) -> None:
+        super().__init__(
+            f"{symbol} has a multiplier of {text(multiplier)} in this account: leave it out, or change it for all of "
+            "its executions among the account's multipliers.",
+            loc=("body", "multiplier"),
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """A fill as a person enters it. `at` is aware; `zone` names the time zone they think in."""
+    """A fill as a person enters it. `at` is aware; `zone` names the time zone they think in.
+
+    `multiplier` is the one that they gave; all executions of a book have one.
+    """
 
     instrument: Instrument
     side: Side
@@ -46,6 +60,7 @@ class Entered:
     kind: ExecutionKind = ExecutionKind.TRADE
     fx_to_account: Decimal | None = None
     zone: str = "UTC"
+    multiplier: Decimal | None = None
 
 
 class ManualExecutions:
@@ -60,7 +75,7 @@ class ManualExecutions:
     async def add(self, user_id: UserId, account_id: UUID, entered: Entered) -> tuple[ExecutionId, int]:
         """Add an execution; gives its id and the data's version.
 
-        Raises `AccountNotFound`, `AccountBusy`, `TooManyDigits`.
+        Raises `AccountNotFound`, `AccountBusy`, `TooManyDigits`, `OtherMultiplier`.
         """
         identity = uuid7().bytes
         async with self._changes.to(user_id, [account_id]) as (change, tenure):
@@ -79,6 +94,8 @@ class ManualExecutions:
         account, claim = destination.account, destination.claim
         key = key_text(entered.instrument.key)
         book = (await places.books_of(connection, account, {key: entered.instrument}))[key]
+        if entered.multiplier not in (None, book.multiplier):
+            raise OtherMultiplier(entered.instrument.symbol, book.multiplier)
         at = entered.at.astimezone(UTC)
         added = execution_id(account.id, identity, at.replace(tzinfo=None))
         order = order_key(microseconds(at), 0, identity)
