@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from functools import cache, partial
+from functools import cache
 from importlib.metadata import version
 from typing import Final
 
@@ -31,7 +31,7 @@ from tradesense.http.authentication import Principal, known_at_once
 from tradesense.http.bodies import BodyLimits, Limits
 from tradesense.http.cached import identify, version_for, version_of
 from tradesense.http.idempotency import Idempotency
-from tradesense.http.middleware import SecurityHeaders, UnexpectedErrors, decorated
+from tradesense.http.middleware import Decorations, SecurityHeaders, UnexpectedErrors
 from tradesense.ingest.endpoints import router as imports
 from tradesense.journal.endpoints import router as journal
 from tradesense.monitoring.endpoints import router as monitoring
@@ -101,7 +101,7 @@ def _express(settings: Settings, known: dict[str, Known]) -> Express[Principal]:
         identify=known_at_once,
         asker=limits.asker_of,
         version=version_for,
-        decorate=partial(decorated, https=settings.is_https),
+        decorate=Decorations(*_decorating(settings)),
         proxies=TrustedProxies.parse(settings.trusted_proxies),
     )
 
@@ -113,6 +113,24 @@ def _middleware(settings: Settings, known: dict[str, Known]) -> list[Middleware]
         Middleware(ClientAddresses, TrustedProxies.parse(settings.trusted_proxies)),
         Middleware(Observing, template=_templates().find, exempt=limits.is_our_own),
         Middleware(Running),
+        *_decorating(settings),
+        Middleware(UnexpectedErrors),
+        Middleware(
+            RateLimiting,
+            identify=limits.asker,
+            template=route_of,
+            exempt=limits.is_our_own,
+            refuse=limits.refuse,
+        ),
+        Middleware(BodyLimits, bodies),
+        Middleware(Idempotency, without=WITHOUT_KEYS),
+        Middleware(HotPath, identify=identify, version=version_of, known=known),
+    ]
+
+
+def _decorating(settings: Settings) -> list[Middleware]:
+    """What adds headers to every answer."""
+    return [
         Middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
@@ -146,17 +164,6 @@ def _middleware(settings: Settings, known: dict[str, Known]) -> list[Middleware]
             max_age=600,
         ),
         Middleware(SecurityHeaders, https=settings.is_https),
-        Middleware(UnexpectedErrors),
-        Middleware(
-            RateLimiting,
-            identify=limits.asker,
-            template=route_of,
-            exempt=limits.is_our_own,
-            refuse=limits.refuse,
-        ),
-        Middleware(BodyLimits, bodies),
-        Middleware(Idempotency, without=WITHOUT_KEYS),
-        Middleware(HotPath, identify=identify, version=version_of, known=known),
     ]
 
 

@@ -5,7 +5,9 @@ and counts, and a permit was taken ahead. Where any of that takes more than a lo
 or where one of its headers means something to a layer that is left out, nothing has happened yet, and the application
 does it all. What is sent, logged, traced, measured and charged is the same either way.
 
-ASGI has no room for this, as it begins a task for each request; `keel.asgi.serving` asks from within the server.
+A request is read once (`Express.read`); what follows from its words alone is kept with it, for as long as somebody may
+ask the same again. ASGI has no room for any of this, as it begins a task for each request; `keel.asgi.serving` asks
+from within the server.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,34 +18,33 @@ from starlette.types import Scope
 
 from keel.asgi.addresses import TrustedProxies, seen_through
 from keel.asgi.limits import counted_address, told
-from keel.asgi.observing import begun
+from keel.asgi.observing import Said, describe, name
 from keel.asgi.running import STATE
 from keel.cache.contract import Event
 from keel.cache.endpoints import Known
 from keel.cache.signatures import user_name
 from keel.cache.stored import Headers, StoredResponse, answer, matches
-from keel.context import Principal
+from keel.context import Principal, Segment
 from keel.ratelimit.asking import Asker, Asking
 from keel.ratelimit.contract import Charge
 
 if TYPE_CHECKING:
     from keel.opening import Keel
 
-Decorate = Callable[[Headers], Headers]
-"""Adds to an answer's headers what the application's middleware adds to all."""
+Decorate = Callable[[Headers, bytes | None], Headers]
+"""Adds to an answer's headers what the application's middleware adds to all, for a request from this origin, if any."""
 Given = Mapping[bytes, bytes]
 """A request's headers, of which no two have one name."""
 ATTRIBUTE: Final = "express"
 """The attribute of an application that has an `Express`, for `keel.asgi.serving`."""
 MOST_KEPT: Final = 4096
-"""Plans, and as many heads of answers, that are kept ready."""
+"""Plans that are kept ready."""
 _ELSEWHERE: Final = frozenset(
     {
         b"access-control-request-method",
         b"content-length",
         b"expect",
         b"idempotency-key",
-        b"origin",
         b"range",
         b"sec-websocket-key",
         b"transfer-encoding",
@@ -66,13 +67,6 @@ class Person(Protocol):
 P = TypeVar("P", bound=Person)
 
 
-class Ready(NamedTuple):
-    """An answer: its head but for what the server adds, each line ended, and its body."""
-
-    head: bytes
-    body: bytes
-
-
 class _Head(NamedTuple):
     """The lines that are the same each time that an entry is sent; the entry itself is the memory tier's to keep."""
 
@@ -82,28 +76,55 @@ class _Head(NamedTuple):
     not_modified: bytes
 
 
-class _Plan(NamedTuple):
-    """What follows from path, query, address and person; `person` is kept so that its id stays its own."""
+class _Plan:
+    """What follows from path, query, address, origin and person; `person` is kept so that its id stays its own."""
 
-    person: Person
-    key: str
-    charges: Sequence[Charge]
-    rules: int
-    """The edition of the rules that `charges` are by."""
+    __slots__ = ("charges", "head", "key", "person", "rules")
+
+    def __init__(self, person: Person, key: str, charges: Sequence[Charge], rules: int) -> None:
+        self.person = person
+        self.key = key
+        self.charges = charges
+        self.rules = rules
+        """The edition of the rules that `charges` are by."""
+        self.head: _Head | None = None
+
+
+class Asked(Generic[P]):
+    """A request as it was read, and what has followed from its words when it was answered last."""
+
+    __slots__ = ("condition", "given", "keel", "known", "model", "plan", "said", "scope", "version", "who")
+
+    def __init__(self, scope: Scope, given: Given, known: Known, who: Callable[[], P | None]) -> None:
+        self.scope = scope
+        self.given = given
+        self.condition = given.get(b"if-none-match")
+        self.known = known
+        self.who = who
+        self.keel: Keel = scope["state"][STATE]
+        self.said = Said.by(scope["headers"])
+        self.plan: _Plan | None = None
+        self.version: int | None = None
+        self.model = Segment("http", "", "", 0)
+        """What all segments have in common that tell of it."""
+        describe(self.model, scope, self.said)
+        self.model.route = scope["path"]
+        self.model.cache = Event.HIT.value
 
 
 class Express(Generic[P]):
     """Answers the paths in `known`, which the application's `HotPath` fills.
 
-    `identify` says who asks where memory can tell for certain, `asker` who is charged for it, and `version` which
-    version of the data their answer must be made of, None leaving that to the application.
+    `identify` gives who asks, to be asked each time: None where memory cannot tell for certain. `asker` is who is
+    charged for it, and `version` which version of the data their answer must be made of, None leaving that to the
+    application.
     """
 
     def __init__(
         self,
         known: Mapping[str, Known],
         *,
-        identify: Callable[[Scope, Given], P | None],
+        identify: Callable[[Scope, Given], Callable[[], P | None] | None],
         asker: Callable[[P], Asker],
         version: Callable[[Scope, Given, P], int | None],
         decorate: Decorate,
@@ -115,66 +136,90 @@ class Express(Generic[P]):
         self._version = version
         self._decorate = decorate
         self._proxies = None if proxies == TrustedProxies() else proxies
-        self._plans: dict[tuple[str, bytes, str, int], _Plan] = {}
-        self._heads: dict[str, _Head] = {}
+        self._plans: dict[tuple[str, bytes, str, bytes | None, int], _Plan] = {}
 
-    def answer(self, scope: Scope) -> Ready | None:
-        """The answer to a GET; None where it is left to the application."""
+    def read(self, scope: Scope) -> Asked[P] | None:
+        """What a GET asks, if it is anything that may be answered; None where it is left to the application."""
         known = self._paths.get(scope["path"])
         if known is None or not known.is_own or not known.is_of_query_alone:
             return None
-        began_ns, headers = perf_counter_ns(), scope["headers"]
+        headers = scope["headers"]
         given = dict(headers)
         if len(given) != len(headers) or not _ELSEWHERE.isdisjoint(given):
             return None
         if self._proxies is not None:
             scope = seen_through(self._proxies, scope)
-        person = self._identify(scope, given)
-        version = None if person is None else self._version(scope, given, person)
-        if person is None or version is None:
+        who = self._identify(scope, given)
+        return None if who is None else Asked(scope, given, known, who)
+
+    def answer(self, asked: Asked[P], defaults: bytes) -> bytes | None:
+        """The answer to a request, its head ended by `defaults`; None where it is left to the application."""
+        began_ns, keel, person = perf_counter_ns(), asked.keel, asked.who()
+        if person is None:
             return None
-        keel: Keel = scope["state"][STATE]
-        plan = self._plan(keel, known, scope, person)
-        entry = keel.cache.peek(plan.key, version)
-        head = None if entry is None else self._head(plan.key, entry.value, known, scope)
-        if entry is None or head is None:
+        plan = asked.plan
+        if plan is None or plan.person is not person or plan.rules != keel.limits.rules.edition:
+            plan = self._planned(asked, person)
+        if asked.version is None:
             return None
-        limits = _charge(keel, plan)
-        if limits is None:
+        entry = keel.cache.peek(plan.key, asked.version)
+        if entry is None:
+            return None
+        kept, head = entry.value, plan.head
+        if head is None or head.made != kept.made or head.etag != kept.etag:
+            head = plan.head = self._head(kept, asked)
+        limits = None if head is None else _charge(keel, plan)
+        if head is None or limits is None:
             return None
         entry.group.memory_hits += 1
-        return _sent(keel, scope, person, entry.value, head, limits, given.get(b"if-none-match"), began_ns)
+        lines, body, status = head.full, kept.body, 200
+        if asked.condition is not None and matches(asked.condition, kept.etag):
+            lines, body, status = head.not_modified, b"", 304
+        segment = keel.traces.again(asked.model, asked.said.parent, began_ns)
+        name(segment, asked.said)
+        segment.status = status
+        segment.response_bytes = len(body)
+        ids = b"x-request-id: %b\r\nx-correlation-id: %b\r\n" % (
+            segment.request_id.encode(),
+            segment.correlation_id.encode(),
+        )
+        segment.body_began_ns = perf_counter_ns()
+        keel.traces.end(segment)
+        return b"".join((lines, limits, ids, defaults, body))
 
-    def _plan(self, keel: "Keel", known: Known, scope: Scope, person: P) -> _Plan:
-        client, rules = scope["client"], keel.limits.rules
+    def _planned(self, asked: Asked[P], person: P) -> _Plan:
+        """The plan for a request, which is from now on that person's."""
+        scope, rules = asked.scope, asked.keel.limits.rules
+        client, path = scope["client"], scope["path"]
         address = client[0] if client else ""
-        asked = (scope["path"], scope["query_string"], address, id(person))
-        plan = self._plans.get(asked)
+        place = (path, scope["query_string"], address, asked.given.get(b"origin"), id(person))
+        plan = self._plans.get(place)
         if plan is None or plan.rules != rules.edition:
             if len(self._plans) >= MOST_KEPT:
                 self._plans.clear()
-            charges = rules.charges("GET", scope["path"], Asking(counted_address(address), self._asker(person)))
-            key = known.key(scope, user_name(person.user_id))
-            plan = self._plans[asked] = _Plan(person, key, charges, rules.edition)
+            charges = rules.charges("GET", path, Asking(counted_address(address), self._asker(person)))
+            key = asked.known.key(scope, user_name(person.user_id))
+            plan = self._plans[place] = _Plan(person, key, charges, rules.edition)
+        asked.plan = plan
+        asked.version = self._version(scope, asked.given, person)
+        asked.model.user_id = person.user_id
         return plan
 
-    def _head(self, key: str, entry: StoredResponse, known: Known, scope: Scope) -> _Head | None:
-        head = self._heads.get(key)
-        if head is not None and head.made == entry.made and head.etag == entry.etag:
-            return head
-        if entry.says_how_long or known.policy.cache_control is not None:  # its age is told, another each second
+    def _head(self, kept: StoredResponse, asked: Asked[P]) -> _Head | None:
+        policy, scope = asked.known.policy, asked.scope
+        if kept.says_how_long or policy.cache_control is not None:  # its age is told, another each second
             return None
-        if len(self._heads) >= MOST_KEPT:
-            self._heads.clear()
+        origin = asked.given.get(b"origin")
         full, not_modified = (
-            self._lines(answer(entry, known.policy, {**scope, "headers": conditions}, Event.HIT).raw_headers)
-            for conditions in ([], [(b"if-none-match", entry.etag)])
+            b"".join(
+                b"%s: %s\r\n" % pair
+                for pair in self._decorate(
+                    answer(kept, policy, {**scope, "headers": conditions}, Event.HIT).raw_headers, origin
+                )
+            )
+            for conditions in ([], [(b"if-none-match", kept.etag)])
         )
-        head = self._heads[key] = _Head(entry.etag, entry.made, _OK + full, _NOT_MODIFIED + not_modified)
-        return head
-
-    def _lines(self, headers: Headers) -> bytes:
-        return b"".join(b"%s: %s\r\n" % pair for pair in self._decorate(headers))
+        return _Head(kept.etag, kept.made, _OK + full, _NOT_MODIFIED + not_modified)
 
 
 def _charge(keel: "Keel", plan: _Plan) -> bytes | None:
@@ -186,31 +231,3 @@ def _charge(keel: "Keel", plan: _Plan) -> bytes | None:
         return None
     policies, standing = told(decision.verdicts)
     return b"ratelimit-policy: %b\r\nratelimit: %b\r\n" % (policies.encode(), standing.encode()) if policies else b""
-
-
-def _sent(  # noqa: PLR0913, PLR0917 - what was found out on the way
-    keel: "Keel",
-    scope: Scope,
-    person: Person,
-    entry: StoredResponse,
-    head: _Head,
-    limits: bytes,
-    if_none_match: bytes | None,
-    began_ns: int,
-) -> Ready:
-    """The answer, which is observed as one that took the other way."""
-    lines, body, status = head.full, entry.body, 200
-    if if_none_match is not None and matches(if_none_match, entry.etag):
-        lines, body, status = head.not_modified, b"", 304
-    segment = begun(keel.traces, scope)
-    segment.started_ns -= segment.began_ns - began_ns
-    segment.began_ns = began_ns
-    segment.body_began_ns = perf_counter_ns()
-    segment.route = scope["path"]
-    segment.user_id = person.user_id
-    segment.cache = Event.HIT.value
-    segment.status = status
-    segment.response_bytes = len(body)
-    ids = f"x-request-id: {segment.request_id}\r\nx-correlation-id: {segment.correlation_id}\r\n"
-    keel.traces.end(segment)
-    return Ready(b"".join((lines, limits, ids.encode())), body)

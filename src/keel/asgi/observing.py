@@ -6,16 +6,16 @@ writes lines of their own into a log.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import perf_counter_ns
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from keel.asgi.running import STATE
 from keel.context import Segment, current_segment, doing
-from keel.traces.propagation import new_trace_id, parse, well_formed_state
+from keel.traces.propagation import Parent, new_trace_id, parse, well_formed_state
 from keel.traces.recorder import Traces
 
 Template = Callable[[Scope], str | None]
@@ -101,36 +101,65 @@ def _of_keel(scope: Scope) -> Traces:
     return traces
 
 
+class Said(NamedTuple):
+    """What a request's headers say about what it is part of, and who sends it."""
+
+    parent: Parent | None = None
+    request_id: str = ""
+    correlation_id: str = ""
+    user_agent: bytes = b""
+    tracestate: str = ""
+
+    @classmethod
+    def by(cls, headers: Iterable[tuple[bytes, bytes]]) -> "Said":
+        """What these say, as far as it is well-formed."""
+        given: dict[bytes, bytes] = {}
+        for pair in headers:
+            if pair[0] in _HEADERS:
+                name, value = pair
+                given[name] = b"" if name == _PARENT and name in given else value  # two of them say nothing
+        if not given:
+            return _SILENT
+        parent = parse(given[_PARENT].decode("latin-1")) if _PARENT in given else None
+        state = well_formed_state(given[_STATE].decode("latin-1")) if parent is not None and _STATE in given else ""
+        ids = _well_formed(given.get(_ID)), _well_formed(given.get(_CORRELATION))
+        return cls(parent, *ids, given.get(_AGENT, b""), state)
+
+
+_SILENT: Final = Said()
+
+
 def begun(traces: Traces, scope: Scope) -> Segment:
     """The segment of a request that begins now, with what its head says; whoever begins it ends it."""
-    given: dict[bytes, bytes] = {}
-    for pair in scope["headers"]:
-        if pair[0] in _HEADERS:
-            name, value = pair
-            given[name] = b"" if name == _PARENT and name in given else value  # two of them say nothing
-    parent = parse(given[_PARENT].decode("latin-1")) if _PARENT in given else None
-    segment = traces.begin(scope["type"], "", parent)
+    said = Said.by(scope["headers"])
+    segment = traces.begin(scope["type"], "", said.parent)
+    describe(segment, scope, said)
+    name(segment, said)
+    state = scope.get("state")
+    if state is None:
+        scope["state"] = {REQUEST_ID: segment.request_id}
+    else:
+        state[REQUEST_ID] = segment.request_id
+    return segment
+
+
+def describe(segment: Segment, scope: Scope, said: Said) -> None:
+    """Let it be known what is asked, from where: the same each time that somebody asks in the same words."""
     method = scope.get("method", "GET")
     segment.method = method if method in _METHODS else "_OTHER"
     segment.path = scope["path"][:_LONGEST]
     client = scope.get("client")
     if client:
         segment.address = client[0]
-    request_id = segment.trace_id
-    if given:
-        segment.user_agent = given.get(_AGENT, b"")
-        segment.correlation_id = _well_formed(given.get(_CORRELATION))
-        request_id = _well_formed(given.get(_ID)) or (request_id if parent is None else new_trace_id())
-        if parent is not None and _STATE in given:
-            segment.tracestate = well_formed_state(given[_STATE].decode("latin-1"))
+    segment.user_agent = said.user_agent
+    segment.tracestate = said.tracestate
+
+
+def name(segment: Segment, said: Said) -> None:
+    """Give it the ids that were sent, else its own."""
+    request_id = said.request_id or (segment.trace_id if said.parent is None else new_trace_id())
     segment.request_id = request_id
-    segment.correlation_id = segment.correlation_id or request_id
-    state = scope.get("state")
-    if state is None:
-        scope["state"] = {REQUEST_ID: request_id}
-    else:
-        state[REQUEST_ID] = request_id
-    return segment
+    segment.correlation_id = said.correlation_id or request_id
 
 
 def _well_formed(given: bytes | None) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from keel.clock import Clock
 from keel.errors import NotAuthenticated
@@ -16,6 +16,14 @@ class SharedForgetting(Protocol):
 
     async def forget(self, hashes: Collection[bytes]) -> None:
         """Forget the sessions of these tokens; raises Unavailable where that cannot be said to have happened."""
+
+
+class Glimpse(NamedTuple):
+    """A session as memory has it: it counts until then, and for as long as nothing is forgotten that `stamp` tells."""
+
+    session: Session
+    stamp: int
+    until: datetime
 
 
 class Sessions:
@@ -85,13 +93,23 @@ class Sessions:
         finally:
             self._noting.discard(hashed)
 
-    def glance(self, token: str) -> Session | None:
+    def glance(self, token_hash: bytes) -> Glimpse | None:
         """The session of a token where memory has it and its use need not be noted yet; None says nothing."""
-        copy = self._copy(token_hash(token))
-        if copy is None or self._clock.now() - copy.kept.session.last_seen_at >= self.lifetimes.touch:
+        stamp, copy = self._local.stamp, self._copy(token_hash)
+        if copy is None:
             return None
+        kept, lifetimes = copy.kept, self.lifetimes
+        until = min(
+            kept.session.last_seen_at + lifetimes.touch, kept.checked_at + lifetimes.check, kept.session.expires_at
+        )
+        return Glimpse(kept.session, stamp, until) if self._clock.now() < until else None
+
+    def still(self, glimpse: Glimpse, now: datetime) -> bool:
+        """Whether what was seen still counts as read; then it is another read of it."""
+        if glimpse.stamp != self._local.stamp or now >= glimpse.until:
+            return False
         self.observer.read(in_memory=True)
-        return copy.kept.session
+        return True
 
     def _noted(self, copy: Copy, now: datetime) -> Session:
         """Note a use in this process alone."""

@@ -1,10 +1,12 @@
 """Begins and ends segments, and decides in the end which of them are kept."""
 
 import logging
+from copy import copy
 from random import getrandbits
 from time import perf_counter_ns
 from typing import Final
 
+from keel.clock import wall_ns
 from keel.context import RequestObserver, Segment
 from keel.logs.exceptions import described
 from keel.traces.contract import Kept, TraceOptions, TraceStats, Wanted
@@ -39,15 +41,28 @@ class Traces:
 
     def begin(self, kind: str, name: str, parent: Parent | None = None) -> Segment:
         """A segment that begins now, for what its `parent` does, or by itself."""
-        if parent is None:
-            trace_id = f"{getrandbits(128):032x}"
-            segment = Segment(kind, name, trace_id, getrandbits(64), 0, self._sample.has(trace_id))
-        else:
-            trace_id = parent.trace_id
-            is_sampled = self._sample.has(trace_id) or (parent.is_sampled and self._marked.take())
-            segment = Segment(kind, name, trace_id, getrandbits(64), parent.span_id, is_sampled)
+        segment = Segment(kind, name, "", getrandbits(64))
+        self._place(segment, parent)
         self.under_way.add(segment)
         return segment
+
+    def again(self, model: Segment, parent: Parent | None, began_ns: int) -> Segment:
+        """A segment like `model`, which has no parts, that began just now, and ends before anybody else has a turn."""
+        segment = copy(model)
+        segment.span_id = getrandbits(64)
+        segment.started_ns = wall_ns()
+        segment.began_ns = began_ns
+        self._place(segment, parent)
+        return segment
+
+    def _place(self, segment: Segment, parent: Parent | None) -> None:
+        """Put it into the trace of its parent, or begin one."""
+        if parent is None:
+            segment.trace_id = trace_id = f"{getrandbits(128):032x}"
+            segment.is_sampled = self._sample.has(trace_id)
+        else:
+            segment.trace_id, segment.parent_id = parent.trace_id, parent.span_id
+            segment.is_sampled = self._sample.has(parent.trace_id) or (parent.is_sampled and self._marked.take())
 
     def end(self, segment: Segment) -> None:
         """The segment ends now: it is kept or dropped, and the observers are told."""

@@ -1,8 +1,9 @@
 """Who asks: a session's token, as a bearer token or in a cookie, and what keeps other sites from using the cookie."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Final, NewType, Protocol
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -152,15 +153,22 @@ class Identify(Protocol):
         """Who holds it, as of `at_least` this version of their data if there is one; raises `NotAuthenticated`."""
 
 
+Known = Callable[[], Principal | None]
+"""Says who holds a token each time that it is asked, but for the token, where memory knows all about them; else None.
+
+It is the same object for as long as nothing about them has changed.
+"""
+
+
 class Glance(Protocol):
     """Finds the principal of a token where memory knows all about them."""
 
-    def __call__(self, token: str, at_least: int = 0) -> Principal | None:
-        """Who holds it, but for the token; None says nothing."""
+    def __call__(self, token: str, at_least: int = 0) -> Known:
+        """What says who holds it."""
 
 
-def _nobody(token: str, at_least: int = 0) -> Principal | None:  # noqa: ARG001 - a Glance
-    return None
+def _nobody(token: str, at_least: int = 0) -> Known:  # noqa: ARG001 - a Glance
+    return lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +180,8 @@ class Authentication:
     origins: TrustedOrigins
     glance: Glance = _nobody
 
-    def known(self, given: Mapping[bytes, bytes]) -> Principal | None:
-        """Who asks by these headers for something that changes nothing, where memory can tell for certain.
-
-        None says nothing.
-        """
+    def known(self, given: Mapping[bytes, bytes]) -> Known | None:
+        """What says who asks by these headers for something that changes nothing; None says nothing."""
         authorization = given.get(b"authorization")
         if authorization is not None:
             scheme, _, word = authorization.partition(b" ")
@@ -185,7 +190,8 @@ class Authentication:
             token = cookie_parser(given.get(b"cookie", b"").decode("latin-1")).get(self.session_cookie.name)
         if not token or len(token) > _LONGEST_TOKEN:
             return None
-        return self.glance(token, read_version(given.get(_VERSION, b"")))
+        known = self.glance(token, read_version(given.get(_VERSION, b"")))
+        return known if authorization is not None else partial(_without_key, known)
 
     async def principal(self, connection: HTTPConnection) -> Principal:
         """Who asks; raises `NotAuthenticated`, and `Forbidden` for another site's page that uses the cookie."""
@@ -202,6 +208,12 @@ class Authentication:
         if not token or len(token) > _LONGEST_TOKEN:
             raise LoginRequired
         return await self.identify(token, at_least)
+
+
+def _without_key(known: Known) -> Principal | None:
+    """Who comes by the cookie, which no key is for."""
+    principal = known()
+    return None if principal is None or principal.key_id else principal
 
 
 def _within_scope(principal: Principal, connection: HTTPConnection) -> Principal:
@@ -250,8 +262,8 @@ def known_principal(scope: Scope) -> Principal | None:
     return found if isinstance(found, Principal) else None
 
 
-def known_at_once(scope: Scope, given: Mapping[bytes, bytes]) -> Principal | None:
-    """Who asks for something that changes nothing, where memory can tell for certain; None says nothing.
+def known_at_once(scope: Scope, given: Mapping[bytes, bytes]) -> Known | None:
+    """What says who asks for something that changes nothing, where memory can tell for certain; None says nothing.
 
     It leaves no trace in the scope, for who is found there is not asked again.
     """

@@ -1,15 +1,18 @@
 """The outer layers of the application, pure ASGI: headers that browsers obey, and what nobody foresaw."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from keel.context import current_segment
 from tradesense.http import problems
 
+Headers = list[tuple[bytes, bytes]]
 API_POLICY: Final = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 """What an answer of the API may load or be shown in, should a browser take it for a page: nothing."""
 
@@ -31,13 +34,38 @@ def security_headers(*, https: bool) -> Mapping[str, str]:
     return {**_SECURITY, "Strict-Transport-Security": "max-age=31536000"} if https else _SECURITY
 
 
-def decorated(headers: list[tuple[bytes, bytes]], *, https: bool) -> list[tuple[bytes, bytes]]:
-    """The headers of an answer with what the middleware adds to it, where the request has come from no other origin."""
-    told = MutableHeaders(raw=list(headers))
-    for name, value in security_headers(https=https).items():
-        told.setdefault(name, value)
-    told["Vary"] = ", ".join([*told.getlist("Vary"), "Origin"])
-    return told.raw
+class Decorations:
+    """What layers add to the headers of an answer to a GET, found by sending one through them.
+
+    For layers that wait for nothing, and go by nothing of the request but its `Origin`.
+    """
+
+    def __init__(self, *layers: Middleware) -> None:
+        self._app: ASGIApp = _answer
+        for layer in reversed(layers):
+            self._app = layer.cls(self._app, *layer.args, **layer.kwargs)
+
+    def __call__(self, headers: Headers, origin: bytes | None) -> Headers:
+        """The headers of an answer with theirs, for a request from this origin, if from any."""
+        sent: list[Message] = []
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        asked = [] if origin is None else [(b"origin", origin)]
+        scope = {"type": "http", "method": "GET", "headers": asked, "answered": list(headers)}
+        with suppress(StopIteration):
+            self._app(scope, _nothing, send).__await__().send(None)
+        told: Headers = sent[0]["headers"]
+        return told
+
+
+async def _answer(scope: Scope, _receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": scope["answered"]})
+
+
+async def _nothing() -> Message:
+    return {"type": "http.request"}
 
 
 class SecurityHeaders:

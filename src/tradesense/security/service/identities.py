@@ -1,30 +1,37 @@
 """Who holds a token."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
-from typing import Final, NamedTuple
+from functools import partial
+from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from keel.clock import Clock
-from keel.sessions.contract import Session
-from keel.sessions.store import Sessions
+from keel.sessions.contract import Session, token_hash
+from keel.sessions.store import Glimpse, Sessions
 from tradesense.db.tables import KeyScope, Role
 from tradesense.http.authentication import Principal, UserId
+from tradesense.security.repository.keys import ApiKey
 from tradesense.security.service.keys import ApiKeys, is_key
 from tradesense.security.service.profiles import Profile, Profiles, key_of
 
 MOST_KEPT: Final = 10_000
 
 
-class _Glanced(NamedTuple):
-    """What was made of a session and a profile, on one day."""
+@dataclass(slots=True)
+class _Known:
+    """What was made of a session or a key, and a profile, on one day."""
 
-    session: Session
-    key: str
+    opener: Session | ApiKey
+    place: str
+    """Of the profile."""
     profile: Profile
     principal: Principal
     until: datetime
+    glimpse: Glimpse | None = None
+    """Of the session."""
 
 
 class Identities:
@@ -35,7 +42,7 @@ class Identities:
         self._sessions = sessions
         self._profiles = profiles
         self._keys = keys
-        self._glanced: dict[str, _Glanced] = {}
+        self._known: dict[bytes, _Known] = {}
 
     async def identify(self, token: str, at_least: int = 0) -> Principal:
         """Who holds this token; raises `NotAuthenticated` where nobody does, or a disabled user.
@@ -45,35 +52,52 @@ class Identities:
         if is_key(token):
             return await self._identify_key(token, at_least)
         session = await self._sessions.touch(token)
-        profile = await self._profiles.get(UserId(UUID(session.user_id)), at_least)
-        return self._principal(profile, session.id, token)
+        return self._opened_by(session, await self._profiles.get(UserId(UUID(session.user_id)), at_least), token)
 
-    def glance(self, token: str, at_least: int = 0) -> Principal | None:
-        """As `identify`, of a session that memory knows all about; None says nothing.
+    def glance(self, token: str, at_least: int = 0) -> Callable[[], Principal | None]:
+        """What says, each time that it is asked, what `identify` would where memory knows all about it, else None.
 
         It is the same object for as long as nothing has changed, and has no token.
         """
-        session = None if is_key(token) else self._sessions.glance(token)
-        if session is None:
+        return partial(self._by_key if is_key(token) else self._by_session, token_hash(token), at_least)
+
+    def _by_session(self, hashed: bytes, at_least: int) -> Principal | None:
+        now, known = self._clock.now(), self._known.get(hashed)
+        if known is not None and known.glimpse is not None and self._sessions.still(known.glimpse, now):
+            profile = self._profiles.glance(known.place, at_least)
+            if profile is known.profile and now < known.until:
+                return known.principal
+        glimpse = self._sessions.glance(hashed)
+        if glimpse is None:
             return None
-        known = self._glanced.get(session.id)
-        key = key_of(UserId(UUID(session.user_id))) if known is None else known.key
-        profile = self._profiles.glance(key, at_least)
-        if profile is None:
+        known = self._found(hashed, glimpse.session, UUID(glimpse.session.user_id), now, at_least)
+        if known is None:
             return None
-        now = self._clock.now()
-        if known is None or known.session is not session or known.profile is not profile or now >= known.until:
-            known = self._keep(session, key, profile, now)
+        known.glimpse = glimpse
         return known.principal
 
-    def _keep(self, session: Session, key: str, profile: Profile, now: datetime) -> _Glanced:
-        if len(self._glanced) >= MOST_KEPT:
-            self._glanced.clear()
-        zone = ZoneInfo(profile.timezone)
-        tomorrow = datetime.combine(now.astimezone(zone).date() + timedelta(days=1), time(), zone)
-        made = _Glanced(session, key, profile, self._principal(profile, session.id, ""), tomorrow)
-        self._glanced[session.id] = made
-        return made
+    def _by_key(self, hashed: bytes, at_least: int) -> Principal | None:
+        key = self._keys.glance(hashed)
+        known = None if key is None else self._found(hashed, key, key.user_id, self._clock.now(), at_least)
+        return None if known is None else known.principal
+
+    def _found(
+        self, hashed: bytes, opener: Session | ApiKey, user_id: UUID, now: datetime, at_least: int
+    ) -> _Known | None:
+        """What is known of who comes by that; None where their profile is not in memory."""
+        known = self._known.get(hashed)
+        place = key_of(UserId(user_id)) if known is None else known.place
+        profile = self._profiles.glance(place, at_least)
+        if profile is None:
+            return None
+        if known is None or known.opener is not opener or known.profile is not profile or now >= known.until:
+            if len(self._known) >= MOST_KEPT:
+                self._known.clear()
+            zone = ZoneInfo(profile.timezone)
+            tomorrow = datetime.combine(now.astimezone(zone).date() + timedelta(days=1), time(), zone)
+            principal = self._opened_by(opener, profile, "")
+            known = self._known[hashed] = _Known(opener, place, profile, principal, tomorrow)
+        return known
 
     async def open_until(self, token: str) -> datetime | None:
         """Until when a token opens anything if nothing else happens, None for ever; raises `NotAuthenticated`.
@@ -88,8 +112,13 @@ class Identities:
 
     async def _identify_key(self, token: str, at_least: int) -> Principal:
         key = await self._keys.find(token)
-        principal = self._principal(await self._profiles.get(UserId(key.user_id), at_least), "", token)
-        return replace(principal, key_id=str(key.id), only_reads=key.scope is KeyScope.READ)
+        return self._opened_by(key, await self._profiles.get(UserId(key.user_id), at_least), token)
+
+    def _opened_by(self, opener: Session | ApiKey, profile: Profile, token: str) -> Principal:
+        if not isinstance(opener, ApiKey):
+            return self._principal(profile, opener.id, token)
+        principal = self._principal(profile, "", token)
+        return replace(principal, key_id=str(opener.id), only_reads=opener.scope is KeyScope.READ)
 
     async def acting_for(self, user_id: UserId) -> Principal:
         """The user as this process acts for them, without a session; raises `NotAuthenticated` for a disabled one."""

@@ -95,6 +95,17 @@ class ApiKeys:
         )
         return self._living(key)
 
+    def glance(self, hashed: bytes) -> ApiKey | None:
+        """The key of a token that has this hash, where memory has it and its use is noted; None says nothing."""
+        entry = self._cache.peek(key_place(hashed), None)
+        if entry is None:
+            return None
+        key: ApiKey = entry.value
+        if key.expires_at is not None and key.expires_at <= self._clock.now():
+            return None
+        entry.group.memory_hits += 1
+        return key
+
     async def look_up(self, token: str) -> ApiKey:
         """The key of a token as the database has it, which is no use of it; raises as `find`."""
         return self._living(await self._stored(token_hash(token)))
