@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from secrets import token_hex
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -72,6 +72,22 @@ class Batch(msgspec.Struct):
     users: set[int] = set()
     token: str = msgspec.field(default_factory=lambda: token_hex(TOKEN_BYTES))
 
+    def grow(self, more: "Batch") -> None:
+        """Count what happened of the same group later."""
+        self.latest = more.latest
+        self.count += more.count
+        self.routes = added(self.routes, more.routes)
+        self.users |= more.users
+
+
+def added(routes: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
+    """Counts by route, added up; a route that there is no more room for counts as OTHER."""
+    total = dict(routes)
+    for route, count in more.items():
+        name = route if route in total or len(total) < MOST_ROUTES else OTHER
+        total[name] = total.get(name, 0) + count
+    return total
+
 
 class ErrorGroup(msgspec.Struct, frozen=True):
     """Errors of one type from one place. Times are in UTC."""
@@ -92,6 +108,13 @@ class ErrorGroup(msgspec.Struct, frozen=True):
     """When its state changed last, or it was first seen."""
     sample: Occurrence
     """The latest of it."""
+
+
+class Listed(NamedTuple):
+    """Groups, and whose they are: of this instance alone, or of all."""
+
+    scope: Literal["instance", "shared"]
+    groups: list[ErrorGroup]
 
 
 class Sink(Protocol):

@@ -1,7 +1,6 @@
 """Groups of errors in this process's memory."""
 
 from collections import OrderedDict, deque
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -9,12 +8,11 @@ import msgspec
 
 from keel.failures.contract import (
     MOST_GROUPS,
-    MOST_ROUTES,
-    OTHER,
     Batch,
     ErrorGroup,
     ErrorGroupNotFound,
     ErrorState,
+    added,
 )
 from keel.failures.counting import estimate
 
@@ -113,12 +111,3 @@ def _grown(group: ErrorGroup, batch: Batch, users: int) -> ErrorGroup:
         regressions=group.regressions + returned,
         changed_at=at if returned else group.changed_at,
     )
-
-
-def added(routes: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
-    """Counts by route, added up; a route that there is no more room for counts as OTHER."""
-    total = dict(routes)
-    for route, count in more.items():
-        name = route if route in total or len(total) < MOST_ROUTES else OTHER
-        total[name] = total.get(name, 0) + count
-    return total

@@ -1,6 +1,7 @@
 """Groups of errors on Redis or Valkey, for all processes: a hash and a bitmap each, and one index of them all."""
 
 import asyncio
+from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, cast
 
@@ -18,10 +19,12 @@ from keel.failures.contract import (
     Occurrence,
 )
 from keel.failures.counting import estimate
-from keel.redis.contract import Argument, Redis, Script
+from keel.redis.contract import Argument, Redis, Reply, Script
 
 KEPT_S: Final = 90 * 24 * 3600
 """How long a group is kept that is not seen again."""
+PATIENCE_S: Final = 1.0
+"""For each call that reads: nobody waits for it but whoever looks at what went wrong."""
 AT_ONCE: Final = 100
 _PACKAGE: Final = "keel.failures"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -82,7 +85,7 @@ class RedisErrorGroups:
     ) -> list[ErrorGroup]:
         """Those in a `state`, and seen `since`."""
         least = "-inf" if since is None else _us(since)
-        names = cast("list[bytes]", await self._redis.call("ZREVRANGEBYSCORE", self._index, "+inf", least))
+        names = cast("list[bytes]", await self._read("ZREVRANGEBYSCORE", self._index, "+inf", least))
         found: list[ErrorGroup] = []
         for first in range(0, len(names), AT_ONCE):
             some = names[first : first + AT_ONCE]
@@ -100,10 +103,13 @@ class RedisErrorGroups:
 
     async def _find(self, fingerprint: str) -> ErrorGroup | None:
         fields, bits = await asyncio.gather(
-            self._redis.call("HGETALL", self._group(fingerprint)),
-            self._redis.call("BITCOUNT", self._users(fingerprint)),
+            self._read("HGETALL", self._group(fingerprint)),
+            self._read("BITCOUNT", self._users(fingerprint)),
         )
         return _group(cast("dict[bytes, bytes]", fields), cast("int", bits)) if fields else None
+
+    def _read(self, *command: Argument) -> Awaitable[Reply]:
+        return self._redis.call(*command, timeout_s=PATIENCE_S)
 
     def _group(self, fingerprint: str) -> str:
         return f"{self._prefix}:g:{fingerprint}"

@@ -98,7 +98,7 @@ class SpanPart(msgspec.Struct, frozen=True, array_like=True):
     error: str
 
 
-class Summary(msgspec.Struct, frozen=True, array_like=True):
+class Summary(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A segment of a trace in short: what one process did of it. Ids are hexadecimal; no parent is an empty one."""
 
     trace_id: str

@@ -49,13 +49,14 @@ class Dropped:
 class Gathering:
     """`RequestObserver`, `Kept`, `Wanted`, and what follows log lines: takes what it is told, and stores it in batches.
 
-    What happens to the store is nobody's concern but that of `dropped`.
+    What `here` keeps beside is for when the store is away. What happens to that is nobody's concern but `dropped`'s.
     """
 
-    def __init__(self, store: Store, tasks: Tasks, source: Source | None = None) -> None:
+    def __init__(self, store: Store, tasks: Tasks, source: Source | None = None, here: Store | None = None) -> None:
         source = source or Source()
         self.dropped = Dropped()
         self._store = store
+        self._here = here or store
         self._tallies = Tallies(source.instance)
         self._requests: deque[Segment] = deque(maxlen=MOST_LINES)
         self._traces: deque[Segment] = deque()
@@ -100,6 +101,8 @@ class Gathering:
             batch = Batch(counts, notes=notes, wanted=wanted)
             lines: list[Line | Segment] = [*_emptied(self._requests), *_emptied(self._lines)]
             await asyncio.to_thread(self._written.put, batch, _emptied(self._traces), lines)
+            if self._here is not self._store:
+                await self._here.add(batch)
             try:
                 with budget(None):
                     await self._store.add(batch)

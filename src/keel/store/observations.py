@@ -1,12 +1,9 @@
-"""What all instances see, for who looks: the store, and what this instance adds to it."""
+"""What this instance observes, told to the store of all and, for when that is away, to one of its own."""
 
-import asyncio
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from enum import StrEnum
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import msgspec
 
@@ -17,95 +14,37 @@ from keel.logs.assembly import Logs
 from keel.logs.contract import LEVELS, Source
 from keel.logs.levels import level_name
 from keel.redis.contract import CommandRefused
-from keel.store.contract import (
-    LONGEST_LEVEL_S,
-    MOST_LEVELS,
-    WINDOW_S,
-    Family,
-    Level,
-    Note,
-    Part,
-    Resolution,
-    Store,
-    Summary,
-    TooManyLevels,
-    Totals,
-    TraceNotFound,
-)
-from keel.store.figures import Figures, figures, summed
+from keel.redis.sharing import shared_or_here
+from keel.store.asking import Known
+from keel.store.contract import LONGEST_LEVEL_S, MOST_LEVELS, Level, Store, TooManyLevels
+from keel.store.following import Following
 from keel.store.gathering import Dropped, Gathering
-from keel.store.packing import unpacked
+from keel.store.memory import MemoryStore
 from keel.tasks import Tasks
 from keel.traces.recorder import Traces
 
 EVERY: Final = timedelta(seconds=10)
 """How often an instance says that it is there, and looks for levels that it has not heard of."""
-_AT_ONCE: Final = 500
 _LONGEST_NAME: Final = 200
 
-
-class Period(StrEnum):
-    """How far back figures go."""
-
-    HOUR = "1h"
-    SIX_HOURS = "6h"
-    DAY = "24h"
-    WEEK = "7d"
-
-
-_SPANS: Final[Mapping[Period, tuple[int, Resolution]]] = {
-    Period.HOUR: (3600, Resolution.MINUTE),
-    Period.SIX_HOURS: (6 * 3600, Resolution.TEN_MINUTES),
-    Period.DAY: (24 * 3600, Resolution.TEN_MINUTES),
-    Period.WEEK: (7 * 24 * 3600, Resolution.HOUR),
-}
-_COARSER: Final = {Period.HOUR: Resolution.TEN_MINUTES, Period.DAY: Resolution.HOUR}
-"""Statements are kept by fewer resolutions."""
-
-
-class Sought(NamedTuple):
-    """Which segments are looked for: of a route, or a job's name; that took so long; that ended so."""
-
-    route: str | None = None
-    min_ms: float = 0
-    status: int | None = None
-
-    def has(self, summary: Summary) -> bool:
-        """Whether a segment is one of those."""
-        return (
-            (self.route is None or self.route in {summary.route, summary.name})
-            and summary.duration_us >= self.min_ms * 1000
-            and (self.status is None or summary.status == self.status)
-        )
-
-
-class Point(NamedTuple):
-    """Figures of a window that begins at `at` (s since 1970)."""
-
-    at: int
-    figures: Figures
-
-
-class Found(NamedTuple):
-    """Figures of a period: by name, the most time spent first; by window, the oldest first; and of all."""
-
-    names: list[tuple[str, Figures]]
-    points: list[Point]
-    total: Figures
-    step_s: int
+P = ParamSpec("P")
+Told = TypeVar("Told")
 
 
 class Observations:
-    """The store as this instance uses it. All that reads it may raise `Unavailable`.
+    """The store as this instance uses it; where that is shared, one of its own beside, for when it is away.
 
     `reported` is what the instance says of itself, by its name: each is asked for when it says so.
     """
 
     def __init__(self, store: Store, traces: Traces, tasks: Tasks, source: Source) -> None:
         self.source = source
-        self.gathering = Gathering(store, tasks, source)
-        self.reported: dict[str, Callable[[], object]] = {}
         self.store = store
+        self._here = store if store.scope == "instance" else MemoryStore()
+        self.gathering = Gathering(store, tasks, source, self._here)
+        self.reported: dict[str, Callable[[], object]] = {}
+        self._known = Known(store)
+        self._known_here = self._known if self._here is store else Known(self._here)
         self._traces = traces
         self._tasks = tasks
         self._logs: Logs | None = None
@@ -130,11 +69,6 @@ class Observations:
         finally:
             stop()
             await seen.gathering.flush()
-
-    @property
-    def scope(self) -> Literal["instance", "shared"]:
-        """Whose observations these are: of this instance alone, or of all."""
-        return self.store.scope
 
     @property
     def dropped(self) -> Dropped:
@@ -166,73 +100,41 @@ class Observations:
             "dropped": msgspec.to_builtins(self.dropped),
             **{name: report() for name, report in self.reported.items()},
         }
+        report = msgspec.msgpack.encode(said)
+        if self._here is not self.store:
+            await self._here.report(self.source.instance, report)
         try:
             with budget(None):
-                await self.store.report(self.source.instance, msgspec.msgpack.encode(said))
+                await self.store.report(self.source.instance, report)
                 await self.take_levels()
         except (Unavailable, CommandRefused):
             return
 
-    async def traces(self, sought: Sought, before: str, limit: int) -> tuple[list[tuple[str, Summary]], str | None]:
-        """Segments of traces with their places, the newest first, and the place to go on from; None at the end."""
+    async def told(
+        self, ask: Callable[Concatenate[Known, P], Awaitable[Told]], *args: P.args, **named: P.kwargs
+    ) -> Told:
+        """What `ask` makes of what all instances know or, where that is away, of what this one does.
+
+        Which of the two is told by `Known.scope`. Raises `NotKnownHere` for what may be there, but is not known here.
+        """
         await self.gathering.flush()
-        found: list[tuple[str, Summary]] = []
-        while some := await self.store.summaries(before, _AT_ONCE):
-            found += [each for each in some if sought.has(each[1])]
-            if len(found) > limit:
-                return found[:limit], found[limit - 1][0]
-            before = some[-1][0]
-        return found, None
+        return await shared_or_here(self._known, self._known_here, lambda known: ask(known, *args, **named))
 
-    async def trace(self, trace_id: str) -> list[Part]:
-        """All that is kept of a trace, by its beginning; raises TraceNotFound."""
-        await self.gathering.flush()
-        bodies = await self.store.bodies(trace_id)
-        if not bodies:
-            raise TraceNotFound
-        parts = await asyncio.to_thread(lambda: [unpacked(body) for body in bodies])
-        return sorted(parts, key=lambda part: part.summary.started_ns)
-
-    async def requests(self, period: Period) -> Found:
-        """Figures of requests and jobs, by their method and route or their name."""
-        return await self._figures(Family.REQUESTS, period, _SPANS[period][1])
-
-    async def statements(self, period: Period) -> Found:
-        """Figures of statements, by their text."""
-        return await self._figures(Family.STATEMENTS, period, _COARSER.get(period, _SPANS[period][1]))
-
-    async def notes(self, period: Period) -> list[Note]:
-        """Statements that were slow, or run again and again for one request, the newest first."""
-        await self.gathering.flush()
-        since = wall_ns() - _SPANS[period][0] * 1_000_000_000
-        return [note for note in await self.store.notes() if note.at_ns >= since]
-
-    async def instances(self) -> dict[str, dict[str, Any]]:
-        """What the instances say that are there."""
-        await self.report()
-        reports = await self.store.reports()
-        return {name: msgspec.msgpack.decode(report) for name, report in sorted(reports.items())}
-
-    async def lines(self, after: str | None, limit: int) -> tuple[str, list[bytes]]:
-        """Lines of all instances, as JSON, that came after a place; None: from now on."""
-        return await self.store.lines(after, limit)
+    def following(self) -> Following:
+        """Lines of all instances from now on."""
+        return Following(self.store, self._here)
 
     async def set_level(self, logger: str, level: str, lasting: timedelta) -> None:
-        """Let a level hold for a logger and those beneath it, for so long, on all instances; raises TooManyLevels."""
-        held = await self.levels()
+        """Let a level hold for a logger and those beneath it, for so long, on all instances.
+
+        Raises TooManyLevels, and `Unavailable` where others cannot be told.
+        """
+        held = await self._known.levels()
         if logger not in held and len(held) >= MOST_LEVELS:
             raise TooManyLevels
         until = wall_ns() // 1_000_000 + round(min(lasting.total_seconds(), LONGEST_LEVEL_S) * 1000)
         await self.store.set_level(logger[:_LONGEST_NAME], Level(level, until))
         await self.take_levels()
-
-    async def levels(self) -> dict[str, Level]:
-        """Levels that were set and still hold; others are forgotten."""
-        now, levels = wall_ns() // 1_000_000, await self.store.levels()
-        over = [logger for logger, level in levels.items() if level.until_ms <= now]
-        if over:
-            await self.store.forget_levels(*over)
-        return {logger: level for logger, level in levels.items() if level.until_ms > now}
 
     def level_of(self, logger: str) -> str:
         """The level that holds here for a logger now."""
@@ -243,19 +145,14 @@ class Observations:
         if self._logs is None:
             return
         now = wall_ns() // 1_000_000
-        held, taken = await self.levels(), self._taken
+        held, taken = await self._known.levels(), self._taken
         self._taken = held
+        if gone := taken.keys() - held.keys():
+            await self._here.forget_levels(*gone)
         for logger, level in held.items():
             if taken.get(logger) != level:
+                await self._here.set_level(logger, level)
                 self._logs.levels.set(logger, level.level, timedelta(milliseconds=level.until_ms - now))
-
-    async def _figures(self, family: Family, period: Period, resolution: Resolution) -> Found:
-        await self.gathering.flush()
-        span, step = _SPANS[period][0], WINDOW_S[resolution]
-        now = wall_ns() // 1_000_000_000
-        since = (now - span) // step * step + step
-        totals = await self.store.totals(family, resolution, since, now + 1)
-        return await asyncio.to_thread(_found, totals, step)
 
     def _heard(self, wanted: list[str]) -> None:
         for trace_id in wanted:
@@ -269,16 +166,3 @@ class Observations:
                 await self.take_levels()
         except (Unavailable, CommandRefused):
             return
-
-
-def _found(totals: list[Totals], step: int) -> Found:
-    names, windows = defaultdict[str, list[Totals]](list), defaultdict[int, list[Totals]](list)
-    for each in totals:
-        names[each.name].append(each)
-        windows[each.at].append(each)
-    by_name = sorted(((name, _of(some)) for name, some in names.items()), key=lambda each: (-each[1].total_ms, each[0]))
-    return Found(by_name, [Point(at, _of(windows[at])) for at in sorted(windows)], _of(totals), step)
-
-
-def _of(totals: list[Totals]) -> Figures:
-    return figures(summed(each.fields for each in totals))

@@ -10,9 +10,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from keel.context import budget
-from keel.errors import Unavailable
 from keel.logs.contract import LEVELS
 from keel.logs.rendering import ACCESS
+from keel.store.following import Following
 from keel.store.observations import Observations
 from keel.tasks import Tasks
 from tradesense.events.live.lines import Ending, Line, Lines
@@ -74,10 +74,11 @@ class Tail(Response):
         """Send what comes until the client is gone or the connection is to end."""
         with budget(None):  # each wait for Redis is bounded by itself: this outlives a request
             async with self._lines.admit(self._admin) as line, Tasks() as tasks:
-                place, _ = await self._seen.lines(None, 1)
+                following = self._seen.following()
+                await following.more(1)
                 await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
                 tasks.start("a client that leaves", _left(line, receive))
-                tasks.start("following the logs", self._pass_on(line, place, send))
+                tasks.start("following the logs", self._pass_on(line, following, send))
                 await line.over.wait()
         if line.ending is not Ending.GONE:
             with suppress(OSError, TimeoutError):
@@ -85,22 +86,30 @@ class Tail(Response):
                     goodbye = b'event: end\ndata: {"reason":"%s"}\n\n' % line.ending.reason.encode()
                     await send({"type": "http.response.body", "body": goodbye, "more_body": False})
 
-    async def _pass_on(self, line: Line, place: str, send: Send) -> None:
-        silent_s = HEARTBEAT_S
+    async def _pass_on(self, line: Line, following: Following, send: Send) -> None:
+        silent_s, scope = HEARTBEAT_S, following.scope
         try:
+            await _send(send, _scope(scope))
             while True:
                 if silent_s >= HEARTBEAT_S:
                     await _send(send, b":\n\n")
                     silent_s = 0.0
-                with suppress(Unavailable):  # it will be back
-                    place, lines = await self._seen.lines(place, MOST_AT_ONCE)
-                    if told := b"".join(self._wanted.told(lines)):
-                        await _send(send, told)
-                        silent_s = 0.0
+                told = b"".join(self._wanted.told(await following.more(MOST_AT_ONCE)))
+                if following.scope != scope:
+                    scope = following.scope
+                    told = _scope(scope) + told
+                if told:
+                    await _send(send, told)
+                    silent_s = 0.0
                 await asyncio.sleep(LOOK_EVERY_S)
                 silent_s += LOOK_EVERY_S
         except OSError:  # it has been cut
             line.end(Ending.GONE)
+
+
+def _scope(scope: str) -> bytes:
+    """Whose lines are seen from here on."""
+    return b'event: scope\ndata: {"scope":"%s"}\n\n' % scope.encode()
 
 
 async def _left(line: Line, receive: Receive) -> None:

@@ -54,7 +54,7 @@ class Decisions:
 
     async def decide(self, fingerprint: str, state: ErrorState, admin: UserId, ip: str | None) -> ErrorGroup:
         """Set the state of a group of errors; raises `ErrorGroupNotFound`."""
-        await self._failures.get(fingerprint)
+        await self._failures.check(fingerprint)
         await self._record("error.decided", fingerprint, admin, ip, {"state": state.value})
         return await self._failures.decide(fingerprint, state)
 

@@ -17,7 +17,7 @@ async def test_what_requests_and_tasks_meet_is_kept() -> None:
         keel.traces.end(segment)
         await asyncio.wait([keel.tasks.start("failing", fails())])
         await asyncio.sleep(0)
-        found = {group.type: group for group in await keel.failures.newest()}
+        found = {group.type: group for group in (await keel.failures.newest()).groups}
         assert found.keys() == {"ValueError", "LookupError"}
         assert found["ValueError"].sample.trace_id == segment.trace_id
         assert found["LookupError"].routes == {BACKGROUND: 1}
@@ -30,5 +30,5 @@ async def test_all_processes_see_them(redis_url: str, redis_namespace: str) -> N
         for each in (one, two):
             each.failures.record(ValueError())
             await each.failures.flush()
-        (group,) = await one.failures.newest()
+        (group,) = (await one.failures.newest()).groups
         assert (group.count, one.failures.scope) == (2, "shared")

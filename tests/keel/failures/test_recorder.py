@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import SimpleNamespace
+from typing import Literal
 
 import pytest
 
@@ -22,6 +23,7 @@ from keel.failures.fingerprints import fingerprint, frames, where
 from keel.failures.memory import MemoryErrorGroups
 from keel.failures.recorder import BACKGROUND, Failures
 from keel.redis.contract import RedisUnavailable
+from keel.redis.sharing import NotKnownHere
 from keel.tasks import Tasks
 from tests.application import Hands
 
@@ -113,7 +115,7 @@ def request(error: Exception | None, user: str | None = None, route: str | None 
 
 
 async def only(failures: Failures) -> ErrorGroup:
-    (group,) = await failures.newest()
+    (group,) = (await failures.newest()).groups
     return group
 
 
@@ -127,7 +129,7 @@ async def test_errors_of_requests_are_one_group_with_routes_users_and_a_trace(fa
     assert (group.type, group.sample.message) == ("ZeroDivisionError", "division by zero")
     assert (group.sample.trace_id, group.sample.request_id) == ("ab" * 16, "request-1")
     assert group.sample.frames[-1].function == "divide"
-    assert await failures.get(group.fingerprint) == group
+    assert (await failures.get(group.fingerprint)).groups == [group]
 
 
 async def test_what_is_expected_is_no_error(failures: Failures) -> None:
@@ -137,7 +139,7 @@ async def test_what_is_expected_is_no_error(failures: Failures) -> None:
     failures.record(NoSuchTrade("There is no such trade."))
     failures.record(asyncio.CancelledError())
     failures.record(KeyboardInterrupt())
-    assert await failures.newest() == []
+    assert (await failures.newest()).groups == []
 
 
 async def test_a_group_of_errors_counts_as_the_first_of_them(failures: Failures) -> None:
@@ -151,7 +153,7 @@ async def test_what_a_request_has_met_is_not_counted_again_as_a_tasks(failures: 
     failures.task_failed("computing portfolio:7", error)
     assert (await only(failures)).count == 1
     failures.task_failed("computing portfolio:7", raised(divide_elsewhere))
-    routes = [each.routes for each in await failures.newest()]
+    routes = [each.routes for each in (await failures.newest()).groups]
     assert {BACKGROUND: 1} in routes
 
 
@@ -204,11 +206,52 @@ async def test_what_cannot_be_kept_now_is_kept_later() -> None:
         failures = Failures(groups, tasks, own=OWN)
         for user in ("7", "8"):
             failures.record(raised(divide), user_id=user)
-            assert await failures.newest() == []
+            assert (await failures.newest()).groups == []
         groups.is_away = False
         group = await only(failures)
         assert (group.count, group.users, group.routes) == (2, 2, {BACKGROUND: 2})
         assert failures.scope == "instance"
+
+
+class Shared(Away):
+    """Groups that all instances share, and that can be reached now and then."""
+
+    scope: Literal["instance", "shared"] = "shared"
+
+    async def newest(
+        self, *, state: ErrorState | None = None, since: datetime | None = None, limit: int = 100
+    ) -> list[ErrorGroup]:
+        if self.is_away:
+            raise RedisUnavailable
+        return await super().newest(state=state, since=since, limit=limit)
+
+    async def get(self, fingerprint: str) -> ErrorGroup:
+        if self.is_away:
+            raise RedisUnavailable
+        return await super().get(fingerprint)
+
+
+async def test_what_this_process_has_met_is_known_while_what_is_shared_is_away() -> None:
+    groups = Shared()
+    async with Tasks() as tasks:
+        failures = Failures(groups, tasks, own=OWN)
+        for user in ("7", "8"):
+            failures.record(raised(divide), user_id=user)
+            assert (await failures.newest()).scope == "instance"
+        (group,) = (await failures.newest()).groups
+        assert (group.count, group.users) == (2, 2)
+        assert (await failures.get(group.fingerprint)).groups == [group]
+        with pytest.raises(NotKnownHere):
+            await failures.get("0123456789abcdef")
+        with pytest.raises(RedisUnavailable):
+            await failures.check(group.fingerprint)
+        groups.is_away = False
+        found = await failures.newest()
+        assert (found.scope, [(each.count, each.users) for each in found.groups]) == ("shared", [(2, 2)])
+        await failures.decide(group.fingerprint, ErrorState.IGNORED)
+        groups.is_away = True
+        (group,) = (await failures.newest(state=ErrorState.IGNORED)).groups
+        assert group.count == 2
 
 
 async def test_a_storm_stays_within_bounds_until_it_can_be_kept() -> None:
@@ -217,6 +260,11 @@ async def test_a_storm_stays_within_bounds_until_it_can_be_kept() -> None:
         for number in range(MOST_GROUPS + 50):
             failures.record(type(f"Made{number}", (Exception,), {})())
         assert len(failures._pending) == MOST_GROUPS
+        await failures.flush()
+        for error in (ValueError(), TypeError(), KeyError()):
+            failures.record(error)
+        await failures.flush()
+        assert len(failures._waiting) == MOST_GROUPS  # and one of which nobody knows whether it is kept
 
 
 async def test_errors_are_counted_by_type() -> None:

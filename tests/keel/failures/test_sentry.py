@@ -99,7 +99,7 @@ async def test_an_envelope_has_what_is_kept_of_an_error_and_no_secret() -> None:
     (value,) = event["exception"]["values"]
     assert value["type"] == "ValueError"
     assert value["stacktrace"]["frames"][-1]["function"] == "failing"
-    group = (await failures.newest())[0]
+    group = (await failures.newest()).groups[0]
     assert event["fingerprint"] == [group.fingerprint]
     for secret in SECRETS:
         assert secret.encode() not in b"".join(place.bodies), secret

@@ -17,10 +17,12 @@ from keel.logs.assembly import Logs
 from keel.logs.contract import LogOptions, Source
 from keel.logs.files import Stream
 from keel.redis.connecting import connect
+from keel.redis.sharing import NotKnownHere
 from keel.store import gathering
+from keel.store.asking import Known, Period, Sought
 from keel.store.contract import LINE_BYTES, MOST_NAMES, OTHER, Batch, TraceNotFound
 from keel.store.memory import MemoryStore
-from keel.store.observations import Observations, Period, Sought
+from keel.store.observations import Observations
 from keel.store.redis import RedisStore
 from keel.tasks import Tasks
 from keel.traces.contract import TraceOptions
@@ -64,7 +66,7 @@ async def test_requests_become_figures_by_route() -> None:
         for status in (200, 200, 404, 503):
             request(traces, status=status, queries=2, queries_s=0.001, cache="hit")
         request(traces, None)
-        found = await seen.requests(Period.HOUR)
+        found = await seen.told(Known.requests, Period.HOUR)
     by_name = dict(found.names)
     assert by_name.keys() == {"GET /trades", "GET unmatched"}
     figures = by_name["GET /trades"]
@@ -80,9 +82,9 @@ async def test_a_trace_is_kept_whole() -> None:
         segment.spans.append(child(segment, "SELECT trades", **{"db.query.text": "SELECT ?", "rows": 3}))
         segment.begun_spans = 2
         traces.end(segment)
-        (part,) = await seen.trace("ab" * 16)
+        (part,) = await seen.told(Known.trace, "ab" * 16)
         with pytest.raises(TraceNotFound):
-            await seen.trace("cd" * 16)
+            await seen.told(Known.trace, "cd" * 16)
     assert (part.summary.name, part.summary.parent_id, part.summary.instance) == ("GET /trades", f"{15:016x}", "here:1")
     assert (part.user_id, part.left_out) == ("42", 1)
     (span,) = part.spans
@@ -94,14 +96,31 @@ async def test_traces_are_found_by_route_duration_and_status_page_by_page() -> N
     async with observing(MemoryStore()) as (seen, traces):
         for number in range(6):
             request(traces, "/odd" if number % 2 else "/even", status=500 if number == 4 else 200)
-        first, more = await seen.traces(Sought(route="/even"), "", 2)
-        assert [each.status for _, each in first] == [500, 200]
+        first, more = await seen.told(Known.traces, Sought(route="/even"), "", 2)
+        assert [each.parts[0].status for each in first] == [500, 200]
         assert more is not None
-        rest, end = await seen.traces(Sought(route="/even"), more, 2)
+        rest, end = await seen.told(Known.traces, Sought(route="/even"), more, 2)
         assert (len(rest), end) == (1, None)
-        assert len((await seen.traces(Sought(route="GET /odd"), "", 9))[0]) == 3
-        assert len((await seen.traces(Sought(status=500), "", 9))[0]) == 1
-        assert (await seen.traces(Sought(min_ms=60_000), "", 9)) == ([], None)
+        assert len((await seen.told(Known.traces, Sought(route="GET /odd"), "", 9))[0]) == 3
+        assert len((await seen.told(Known.traces, Sought(status=500), "", 9))[0]) == 1
+        assert (await seen.told(Known.traces, Sought(min_ms=60_000), "", 9)) == ([], None)
+
+
+async def test_a_trace_is_listed_once_and_stays_in_its_place_whatever_is_added_to_it() -> None:
+    async with observing(MemoryStore()) as (seen, traces):
+        for number in range(1, 5):
+            request(traces, parent=Parent(f"{number:032x}", 1, is_sampled=True))
+        first, more = await seen.told(Known.traces, Sought(), "", 2)
+        for number in (1, 4):
+            later = traces.begin("job", "import", Parent(f"{number:032x}", 2, is_sampled=True))
+            traces.end(later)
+        assert more is not None
+        rest, end = await seen.told(Known.traces, Sought(), more, 2)
+        jobs, _ = await seen.told(Known.traces, Sought(route="import"), "", 9)
+    assert [int(each.parts[0].trace_id) for each in first + rest] == [4, 3, 2, 1]
+    assert [[part.kind for part in each.parts] for each in rest] == [["http"], ["http", "job"]]
+    assert [int(each.parts[0].trace_id) for each in jobs] == [4, 1]
+    assert end is None
 
 
 SECRETS = {
@@ -127,7 +146,7 @@ async def test_no_secret_is_stored() -> None:
             for text in SECRETS:
                 structlog.get_logger("shop").warning(text, nested={"it": [text]})
             stop()
-        parts = [await seen.trace(f"{number + 1:032x}") for number in range(len(SECRETS))]
+        parts = [await seen.told(Known.trace, f"{number + 1:032x}") for number in range(len(SECRETS))]
         _, lines = await store.lines("0-0", 100)
     stored = repr(parts) + b"".join(lines).decode()
     assert "ValueError" in stored
@@ -138,7 +157,8 @@ async def test_no_secret_is_stored() -> None:
 async def test_lines_of_the_log_and_requests_are_followed() -> None:
     store = MemoryStore()
     async with observing(store) as (seen, traces):
-        place, _ = await seen.lines(None, 10)
+        following = seen.following()
+        assert await following.more(10) == []
         with Logs.open(LogOptions(), Stream(BytesIO())) as logs:
             stop = seen.follow(logs)
             request(traces)
@@ -146,7 +166,7 @@ async def test_lines_of_the_log_and_requests_are_followed() -> None:
             stop()
             structlog.get_logger("shop").warning("unheard")
         await seen.gathering.flush()
-        _, lines = await seen.lines(place, 10)
+        lines = await following.more(10)
     access, said = [json.loads(line) for line in lines]
     assert (access["event"], access["route"], access["status"], access["instance"]) == (
         "request",
@@ -167,8 +187,8 @@ async def test_slow_and_repeated_statements_are_noted_with_their_callers_and_not
         }
         for _ in range(3):
             request(traces, statements=statements, queries=15, queries_s=0.414)
-        notes = await seen.notes(Period.HOUR)
-        found = dict((await seen.statements(Period.HOUR)).names)
+        notes = await seen.told(Known.notes, Period.HOUR)
+        found = dict((await seen.told(Known.statements, Period.HOUR)).names)
     assert {(each.kind, each.statement, each.caller, each.count) for each in notes} == {
         ("slow", "SELECT slow", "shop/a.py:3 f", 1),
         ("repeated", "SELECT one", "shop/a.py:9 g", 12),
@@ -188,7 +208,7 @@ async def test_a_body_that_is_too_large_loses_its_last_spans(monkeypatch: pytest
         segment.spans += [child(segment, f"span {number}", note=f"{hash(str(number))}") for number in range(200)]
         segment.begun_spans = 200
         traces.end(segment)
-        (part,) = await seen.trace("ab" * 16)
+        (part,) = await seen.told(Known.trace, "ab" * 16)
     assert 0 < len(part.spans) < 200
     assert len(part.spans) + part.left_out == 200
     assert part.spans[0].name == "span 0"
@@ -199,14 +219,14 @@ async def test_what_there_is_no_room_for_is_dropped_and_counted(monkeypatch: pyt
     async with observing(MemoryStore(fields=5 * MOST_NAMES)) as (seen, traces):
         for number in range(300):
             request(traces, f"/hostile/{number}")
-        found = await seen.requests(Period.HOUR)
+        found = await seen.told(Known.requests, Period.HOUR)
         assert found.total.count == 300
         assert (len(found.names), OTHER in dict(found.names)) == (MOST_NAMES + 1, True)
         assert seen.dropped.traces == 295
 
 
 class Away(MemoryStore):
-    """A store that cannot be reached, after a while."""
+    """A store that cannot be reached."""
 
     async def add(self, batch: Batch) -> None:
         del batch
@@ -225,11 +245,43 @@ async def test_requests_do_not_notice_that_the_store_is_away() -> None:
         assert seen.dropped.batches == 1
 
 
+async def test_what_this_instance_knows_is_told_while_redis_is_away(valkey: Valkey) -> None:
+    async with connect(valkey.url) as redis, observing(RedisStore(redis, "shop")) as (seen, traces):
+        request(traces, parent=Parent("ab" * 16, 1, is_sampled=True))
+        assert await seen.told(_standing) == ("shared", 1, 1)
+        following = seen.following()
+        assert (await following.more(10), following.scope) == ([], "shared")
+        valkey.kill()
+        request(traces, parent=Parent("cd" * 16, 1, is_sampled=True))
+        await seen.report()
+        assert await seen.told(_standing) == ("instance", 2, 1)
+        assert [part.summary.trace_id for part in await seen.told(Known.trace, "ab" * 16)] == ["ab" * 16]
+        with pytest.raises(NotKnownHere):
+            await seen.told(Known.trace, "ef" * 16)
+        assert (len(await following.more(10)), following.scope) == (1, "instance")
+        assert await following.more(10) == []
+        request(traces)
+        await seen.gathering.flush()
+        valkey.start()
+        async with asyncio.timeout(10):
+            while (await seen.told(_standing))[0] != "shared":  # noqa: ASYNC110 - in its own time
+                await asyncio.sleep(0.02)
+        assert (len(await following.more(10)), following.scope) == (1, "shared")
+        request(traces)
+        await seen.gathering.flush()
+        assert (len(await following.more(10)), following.scope) == (1, "shared")
+
+
+async def _standing(known: Known) -> tuple[str, int, int]:
+    """Whose it is, how many requests there were, and how many instances there are."""
+    return known.scope, (await known.requests(Period.HOUR)).total.count, len(await known.instances())
+
+
 async def test_requests_do_not_notice_that_redis_hangs(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("keel.store.redis.PATIENCE_S", 0.05)
     async with connect(valkey.url) as redis, observing(RedisStore(redis, "shop")) as (seen, traces):
         request(traces)
-        assert (await seen.requests(Period.HOUR)).total.count == 1
+        assert (await seen.told(Known.requests, Period.HOUR)).total.count == 1
         valkey.pause()
         began = perf_counter_ns()
         for _ in range(100):
@@ -249,8 +301,8 @@ async def test_hostile_requests_leave_little_in_the_store() -> None:
                 who, name = f"{turn}-{number}" + "u" * 500, f"/{turn}/{number}/" + "x" * 300
                 request(traces, name, user_id=who, path=name, method=f"M{number}", user_agent=name.encode())
             await seen.gathering.flush()
-        names = (await seen.requests(Period.HOUR)).names
-        kept, more = await seen.traces(Sought(), "", 10_000)
+        names = (await seen.told(Known.requests, Period.HOUR)).names
+        kept, more = await seen.told(Known.traces, Sought(), "", 10_000)
     assert len(names) <= MOST_NAMES + 1
     assert sum(figures.count for _, figures in names) == 4500
     assert (len(kept), more) == (300, None)  # as many as a turn keeps, three times
@@ -277,7 +329,7 @@ async def test_a_part_that_was_dropped_is_brought_back_when_another_instance_kee
             await seen.gathering.flush()
             await kept.wait()
             await other.gathering.flush()
-            parts = await seen.trace("ab" * 16)
+            parts = await seen.told(Known.trace, "ab" * 16)
             assert {part.summary.instance for part in parts} == {"one", "two"}
 
 
@@ -305,15 +357,16 @@ async def test_a_level_holds_on_all_instances_for_a_while(redis_url: str, redis_
                 await changed.wait()
                 assert logs.levels.of("shop.stock") == 10
                 assert logs.levels.of("shop") == 20
-                assert (await other.levels()).keys() == {"shop.stock"}
+                assert (await other.told(Known.levels)).keys() == {"shop.stock"}
                 await seen.set_level("shop.stock", "debug", timedelta(0))
-                assert await other.levels() == {}
+                assert await other.told(Known.levels) == {}
 
 
 async def test_instances_say_how_they_stand() -> None:
     async with observing(MemoryStore()) as (seen, _):
         seen.reported["cache"] = lambda: {"entries": 3}
-        (name, report), *_ = (await seen.instances()).items()
+        await seen.report()
+        (name, report), *_ = (await seen.told(Known.instances)).items()
     assert name == "here:1"
     assert (report["service"], report["version"], report["cache"]) == ("shop", "1", {"entries": 3})
     assert report["started_ns"] <= report["reported_ns"]

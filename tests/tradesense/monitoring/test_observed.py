@@ -225,6 +225,41 @@ async def test_the_tail_shows_requests_and_lines_as_they_come(app: Served, admin
         assert (b"event: log", "look here") in [(kind, line["event"]) for kind, line in lines]
 
 
+PATHS = ("traces", "requests", "queries", "cache", "instances", "errors", "dashboard")
+
+
+@pytest.mark.parametrize("way", ["kill", "pause"])
+async def test_while_redis_is_away_administrators_see_what_this_instance_knows(
+    embedded: Embedded, valkey: Valkey, way: str
+) -> None:
+    app = await embedded(redis_url=valkey.url, trace_sample=1)
+    admin = await administrator(app)
+    await made(admin.get("/accounts", headers=TRACEPARENT))
+    assert {(await made(admin.get(f"/monitoring/{path}")))["scope"] for path in PATHS} == {"shared"}
+    async with tail(app, admin) as sent:
+        getattr(valkey, way)()
+        try:
+            async with asyncio.timeout(20):
+                found = {path: await made(admin.get(f"/monitoring/{path}")) for path in PATHS}
+                tree = await made(admin.get(f"/monitoring/traces/{TRACE}"))
+                unknown = await admin.get(f"/monitoring/traces/{'ab' * 16}")
+                logger = await made(admin.get("/monitoring/loggers/root"))
+                change = await admin.put("/monitoring/loggers/root", json={"level": "debug"})
+                seen = b""
+                while b"monitoring/dashboard" not in seen:
+                    seen += await sent.get()
+        finally:
+            if way == "pause":
+                valkey.resume()
+    assert {each["scope"] for each in (*found.values(), tree, found["dashboard"]["errors"])} == {"instance"}
+    assert {"GET /api/v1/accounts"} <= {each["name"] for each in found["requests"]["routes"]}
+    assert TRACE in {each["trace_id"] for each in found["traces"]["items"]}
+    assert len(found["instances"]["items"]) == 1
+    assert (unknown.status_code, unknown.json()["code"]) == (503, "not_known_here")
+    assert (logger["level"], change.status_code) == ("info", 503)
+    assert b'event: scope\ndata: {"scope":"instance"}' in seen
+
+
 def line(**said: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever JSON has
     access = {"logger": "keel.access", "level": "info", "method": "GET", "route": "/a", "status": 200}
     return {**access, "duration_ms": 12.5, **said}
@@ -271,6 +306,10 @@ async def test_a_trace_that_crosses_processes_is_one_tree_on_every_instance(
         tree = await _with_a_job(admin, asked, worker)
         await asked.state["users"].promote("asks@example.com")
         assert await made(user.get(f"/monitoring/traces/{TRACE}")) == tree
+        (listed,) = (await made(user.get("/monitoring/traces", params={"route": "import"})))["items"]
+        assert (listed["trace_id"], listed["name"], listed["kind"]) == (TRACE, "POST /api/v1/imports", "http")
+        assert (listed["parts"], listed["duration_ms"]) == (2, tree["duration_ms"])
+        assert listed["instances"] == tree["instances"]
         root, *rest = tree["spans"]
         assert (tree["scope"], root["kind"], root["name"]) == ("shared", "http", "POST /api/v1/imports")
         assert [each["depth"] for each in tree["spans"]].count(0) == 1

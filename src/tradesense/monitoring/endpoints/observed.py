@@ -8,8 +8,10 @@ from starlette.responses import Response
 
 from keel.errors import Malformed
 from keel.opening import Keel
+from keel.redis.sharing import NotKnownHere
+from keel.store.asking import Known, Period, Sought
 from keel.store.contract import TraceNotFound
-from keel.store.observations import Observations, Period, Sought
+from keel.store.observations import Observations
 from tradesense.events.live.lines import Lines, ShuttingDown, TooManyConnections
 from tradesense.http.authentication import Administrator, AdminRequired
 from tradesense.http.paging import LARGEST_PAGE, PAGE_SIZE, CursorMalformed
@@ -61,6 +63,38 @@ Route = Annotated[
 Status = Annotated[int | None, Query(ge=0, le=599)]
 
 
+async def of_traces(known: Known, sought: Sought, cursor: str, limit: int) -> TracesView:
+    """The view of a page of traces."""
+    found, following = await known.traces(sought, cursor, limit)
+    return TracesView(scope=known.scope, items=[TraceSummaryView.of(each.parts) for each in found], next=following)
+
+
+async def _of_trace(known: Known, trace_id: str) -> TraceView:
+    return TraceView.of(known.scope, await known.trace(trace_id))
+
+
+async def of_requests(known: Known, period: Period) -> RequestsView:
+    """The view of requests."""
+    return RequestsView.of(known.scope, period, await known.requests(period))
+
+
+async def of_queries(known: Known, period: Period) -> QueriesView:
+    """The view of statements."""
+    return QueriesView.of(known.scope, period, await known.statements(period), await known.notes(period))
+
+
+async def of_cache(known: Known, period: Period) -> CacheView:
+    """The view of the cache."""
+    return CacheView.of(known.scope, period, await known.requests(period), await known.instances())
+
+
+async def of_instances(known: Known) -> InstancesView:
+    """The view of the instances."""
+    return InstancesView(
+        scope=known.scope, items=[InstanceView.of(*each) for each in (await known.instances()).items()]
+    )
+
+
 async def _filter(
     level: Annotated[LevelName, Query(description="From this level on.")] = "info",
     route: Route = None,
@@ -76,46 +110,50 @@ async def list_traces(
     _: Administrator,
     seen: TheObservations,
     route: Route = None,
-    min_ms: Annotated[float, Query(ge=0, le=1e9, description="Those that took so long.")] = 0,
+    min_ms: Annotated[float, Query(ge=0, le=1e9, description="Those of which a part took so long.")] = 0,
     status: Status = None,
     cursor: Annotated[str | None, Query(min_length=1, max_length=64, description="`next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = PAGE_SIZE,
 ) -> TracesView:
-    """What was kept of traces, the newest first: what failed, what was slow, and a sample of all."""
+    """Traces that were kept, the newest first: what failed, what was slow, and a sample of all.
+
+    A trace is sought by its parts: one of them is of this `route`, has this `status` and took so long.
+    """
     if cursor is not None and not _CURSOR.fullmatch(cursor):
         raise CursorMalformed
-    found, following = await seen.traces(Sought(route, min_ms, status), cursor or "", limit)
-    return TracesView(scope=seen.scope, items=[TraceSummaryView.of(each) for _, each in found], next=following)
+    return await seen.told(of_traces, Sought(route, min_ms, status), cursor or "", limit)
 
 
-@router.get("/traces/{trace_id}", responses=refusals(AdminRequired, TraceNotFound, TraceIdMalformed))
+@router.get("/traces/{trace_id}", responses=refusals(AdminRequired, TraceNotFound, TraceIdMalformed, NotKnownHere))
 async def get_trace(_: Administrator, trace_id: Annotated[str, Depends(_trace_id)], seen: TheObservations) -> TraceView:
     """All that is kept of a trace, from all instances, as one tree."""
-    return TraceView.of(seen.scope, await seen.trace(trace_id))
+    return await seen.told(_of_trace, trace_id)
 
 
 @router.get("/requests", responses=_ADMIN)
 async def get_requests(_: Administrator, seen: TheObservations, period: Back = Period.HOUR) -> RequestsView:
     """How many requests there were and how long they took, by route and over time."""
-    return RequestsView.of(seen.scope, period, await seen.requests(period))
+    return await seen.told(of_requests, period)
 
 
 @router.get("/queries", responses=_ADMIN)
 async def get_queries(_: Administrator, seen: TheObservations, period: Back = Period.HOUR) -> QueriesView:
     """What the database was asked: statements in figures, those that were slow, and those that were repeated."""
-    return QueriesView.of(seen.scope, period, await seen.statements(period), await seen.notes(period))
+    return await seen.told(of_queries, period)
 
 
 @router.get("/cache", responses=_ADMIN)
 async def get_cache(_: Administrator, seen: TheObservations, period: Back = Period.HOUR) -> CacheView:
     """How many answers came from the cache, and what it holds."""
-    return CacheView.of(seen.scope, period, await seen.requests(period), await seen.instances())
+    await seen.report()
+    return await seen.told(of_cache, period)
 
 
 @router.get("/instances", responses=_ADMIN)
 async def list_instances(_: Administrator, seen: TheObservations) -> InstancesView:
     """The instances that are there: each says so every ten seconds, and is forgotten after thirty."""
-    return InstancesView(scope=seen.scope, items=[InstanceView.of(*each) for each in (await seen.instances()).items()])
+    await seen.report()
+    return await seen.told(of_instances)
 
 
 @router.get(
@@ -125,7 +163,7 @@ async def list_instances(_: Administrator, seen: TheObservations) -> InstancesVi
     responses={
         **refusals(AdminRequired, TooManyConnections, ShuttingDown),
         200: {
-            "description": "Lines as JSON as they come, without an end: events named `request` and `log`.",
+            "description": "Lines as JSON as they come: events named `request` and `log`; `scope` says whose they are.",
             "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
         },
     },

@@ -7,19 +7,19 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Path, Query, Request
 
 from keel.failures.contract import ErrorState
+from keel.store.asking import Known, Period, Sought
 from keel.store.contract import TooManyLevels
-from keel.store.observations import Period
 from tradesense.http.authentication import Administrator, AdminRequired
 from tradesense.http.problems import refusals
 from tradesense.http.state import provided
 from tradesense.monitoring.endpoints.observed import (
     Back,
     TheObservations,
-    get_cache,
-    get_queries,
-    get_requests,
-    list_instances,
-    list_traces,
+    of_cache,
+    of_instances,
+    of_queries,
+    of_requests,
+    of_traces,
 )
 from tradesense.monitoring.endpoints.standing import TheDecisions, TheHealth, TheKeel, list_errors
 from tradesense.monitoring.schemas.figures import (
@@ -68,7 +68,7 @@ async def get_business(
 @router.get("/loggers/{logger}", responses=refusals(AdminRequired))
 async def get_logger(_: Administrator, logger: Logger, seen: TheObservations) -> LoggerView:
     """From which level on the lines of a logger are written."""
-    return LoggerView.of(logger, seen.level_of(logger), (await seen.levels()).get(logger))
+    return LoggerView.of(logger, seen.level_of(logger), (await seen.told(Known.levels)).get(logger))
 
 
 @router.put("/loggers/{logger}", responses=refusals(AdminRequired, TooManyLevels))
@@ -83,7 +83,7 @@ async def set_logger(
     """Let another level hold for a logger, on all instances, for a while. It is noted who said so."""
     address = request.client.host if request.client else None
     await decisions.set_level(logger, change.level, timedelta(minutes=change.minutes), admin.user_id, address)
-    return LoggerView.of(logger, seen.level_of(logger), (await seen.levels()).get(logger))
+    return LoggerView.of(logger, seen.level_of(logger), (await seen.told(Known.levels)).get(logger))
 
 
 @router.get("/dashboard", responses=refusals(AdminRequired))
@@ -91,17 +91,24 @@ async def get_dashboard(
     admin: Administrator, keel: TheKeel, health: TheHealth, business: TheBusiness, period: Back = Period.HOUR
 ) -> DashboardView:
     """Everything at a glance, in one document."""
-    seen, report = keel.observations, await health.report()
-    return DashboardView(
-        at=report.at,
-        scope=seen.scope,
-        health=DetailedHealthView.of(report),
-        requests=await get_requests(admin, seen, period),
-        traces=await list_traces(admin, seen, limit=_NEWEST),
-        errors=await list_errors(admin, keel, ErrorState.OPEN, limit=_NEWEST),
-        queries=await get_queries(admin, seen, period),
-        cache=await get_cache(admin, seen, period),
-        instances=await list_instances(admin, seen),
-        business=await get_business(admin, business),
-        loggers=[LoggerView.of(name, held.level, held) for name, held in (await seen.levels()).items()],
-    )
+    report = await health.report()
+    errors = await list_errors(admin, keel, ErrorState.OPEN, limit=_NEWEST)
+    days = await get_business(admin, business)
+    await keel.observations.report()
+
+    async def of_all(known: Known) -> DashboardView:
+        return DashboardView(
+            at=report.at,
+            scope=known.scope,
+            health=DetailedHealthView.of(report),
+            requests=await of_requests(known, period),
+            traces=await of_traces(known, Sought(), "", _NEWEST),
+            errors=errors,
+            queries=await of_queries(known, period),
+            cache=await of_cache(known, period),
+            instances=await of_instances(known),
+            business=days,
+            loggers=[LoggerView.of(name, held.level, held) for name, held in (await known.levels()).items()],
+        )
+
+    return await keel.observations.told(of_all)

@@ -14,6 +14,7 @@ from keel.health.checker import HealthChecker
 from keel.health.contract import MEDIA_TYPE, HealthStatus
 from keel.metrics.rendering import Form
 from keel.opening import Keel
+from keel.redis.sharing import NotKnownHere
 from tradesense.http.authentication import (
     Administrator,
     AdminRequired,
@@ -162,20 +163,28 @@ async def list_errors(
 ) -> ErrorGroupsView:
     """What went wrong, by type and place, the latest first."""
     within = None if hours is None else timedelta(hours=hours)
-    groups = await keel.failures.newest(state=state, within=within, limit=limit)
-    return ErrorGroupsView(scope=keel.failures.scope, items=[ErrorGroupView.of(group) for group in groups])
+    found = await keel.failures.newest(state=state, within=within, limit=limit)
+    return ErrorGroupsView(scope=found.scope, items=[ErrorGroupView.of(group) for group in found.groups])
 
 
-@router.get("/errors/{fingerprint}", tags=["monitoring"], responses=_OF_GROUP)
+@router.get("/errors/{fingerprint}", tags=["monitoring"], responses=_OF_GROUP | refusals(NotKnownHere))
 async def get_error(_: Administrator, fingerprint: Group, keel: TheKeel) -> ErrorDetailView:
     """A group of errors, with the latest of them."""
-    return ErrorDetailView.of(await keel.failures.get(fingerprint))
+    found = await keel.failures.get(fingerprint)
+    (group,) = found.groups
+    return ErrorDetailView.of(group, found.scope)
 
 
 @router.patch("/errors/{fingerprint}", tags=["monitoring"], responses=_OF_GROUP)
 async def decide_error(
-    decision: ErrorDecision, admin: Administrator, fingerprint: Group, decisions: TheDecisions, request: Request
+    decision: ErrorDecision,
+    admin: Administrator,
+    fingerprint: Group,
+    decisions: TheDecisions,
+    keel: TheKeel,
+    request: Request,
 ) -> ErrorDetailView:
     """Say that a group is mended, or does not matter, or does after all. It is noted who said so."""
     address = request.client.host if request.client else None
-    return ErrorDetailView.of(await decisions.decide(fingerprint, decision.state, admin.user_id, address))
+    group = await decisions.decide(fingerprint, decision.state, admin.user_id, address)
+    return ErrorDetailView.of(group, keel.failures.scope)

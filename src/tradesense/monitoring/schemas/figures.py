@@ -9,13 +9,13 @@ import msgspec
 from pydantic import AwareDatetime, Field
 
 from keel.logs.contract import LEVELS
+from keel.store.asking import Found, Period
 from keel.store.contract import Level, Note
 from keel.store.figures import Figures
-from keel.store.observations import Found, Period
 from tradesense.http.types import Body, View
 from tradesense.monitoring.repository import BusinessDay
-from tradesense.monitoring.schemas.standing import DetailedHealthView, ErrorGroupsView, Milliseconds
-from tradesense.monitoring.schemas.traces import Scope, TraceId, TracesView, at_ns
+from tradesense.monitoring.schemas.standing import DetailedHealthView, ErrorGroupsView, Milliseconds, Scope
+from tradesense.monitoring.schemas.traces import TraceId, TracesView, at_ns
 
 LevelName = Literal["debug", "info", "warning", "error", "critical"]
 _COUNTS = ("memory_hits", "shared_hits", "stale_hits", "misses", "loads", "coalesced", "discarded", "errors")

@@ -8,6 +8,9 @@ from keel.failures.contract import ErrorGroup, ErrorState, Frame
 from keel.health.contract import Finding, HealthStatus, Report
 from tradesense.http.types import Body, View
 
+Scope = Annotated[
+    Literal["instance", "shared"], Field(description="Whether of this instance alone, or of all that share a Redis.")
+]
 Milliseconds = Annotated[float, Field(ge=0, examples=[1.25])]
 
 
@@ -128,10 +131,11 @@ class SampleView(View):
 class ErrorDetailView(ErrorGroupView):
     """A group of errors, with the latest of them."""
 
+    scope: Scope
     sample: SampleView
 
     @classmethod
-    def of(cls, group: ErrorGroup) -> Self:
+    def of(cls, group: ErrorGroup, scope: Literal["instance", "shared"] = "instance") -> Self:
         """The view of a group."""
         sample = group.sample
         view = SampleView(
@@ -141,13 +145,13 @@ class ErrorDetailView(ErrorGroupView):
             request_id=sample.request_id,
             frames=[FrameView.of(frame) for frame in sample.frames],
         )
-        return cls(**_members(group), sample=view)
+        return cls(**_members(group), scope=scope, sample=view)
 
 
 class ErrorGroupsView(View):
     """Groups of errors, the latest seen first."""
 
-    scope: Literal["instance", "shared"] = Field(description="Whether of this instance alone, or of all.")
+    scope: Scope
     items: list[ErrorGroupView]
 
 

@@ -1,6 +1,6 @@
 """Traces as administrators see them: in short, and as one tree."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 
@@ -8,11 +8,8 @@ from pydantic import AwareDatetime, Field
 
 from keel.store.contract import Part, SpanPart, Summary
 from tradesense.http.types import View
-from tradesense.monitoring.schemas.standing import Milliseconds
+from tradesense.monitoring.schemas.standing import Milliseconds, Scope
 
-Scope = Annotated[
-    Literal["instance", "shared"], Field(description="Whether of this instance alone, or of all that share a Redis.")
-]
 TraceId = Annotated[str, Field(examples=["0af7651916cd43dd8448eb211c80319c"])]
 SpanId = Annotated[str, Field(examples=["b7ad6b7169203331"])]
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -24,7 +21,7 @@ def at_ns(ns: int) -> datetime:
 
 
 class TraceSummaryView(View):
-    """What one process did for a trace: a request, a WebSocket, or a job."""
+    """A trace in short: what it began with, a request, a WebSocket, or a job, and how much there is of it."""
 
     trace_id: TraceId
     span_id: SpanId
@@ -35,25 +32,38 @@ class TraceSummaryView(View):
     route: str = Field(description="The template; empty where there is none.", examples=["/api/v1/trades"])
     status: int = Field(description="Of the answer; 0 where there was none.")
     started_at: AwareDatetime
-    duration_ms: Milliseconds
-    error: str = Field(description="The type of what it failed with; empty where it did not.")
-    spans: int = Field(ge=0)
+    duration_ms: Milliseconds = Field(description="Until the last part ended.")
+    error: str = Field(description="The type of what a part of it failed with; empty where none did.")
+    spans: int = Field(ge=0, description="Of all parts.")
     instance: str
+    parts: int = Field(ge=1, description="Requests, WebSockets and jobs that are kept of it.")
+    instances: list[str] = Field(description="Where they were done.")
 
     @classmethod
-    def of(cls, summary: Summary) -> Self:
-        """The view of a summary."""
-        same = ("trace_id", "span_id", "kind", "name", "method", "route", "status", "error", "spans", "instance")
+    def of(cls, parts: Sequence[Summary]) -> Self:
+        """The view of a trace; at least one part of it is there."""
+        first = min(parts, key=lambda part: (bool(part.parent_id), part.started_ns))
+        same = ("trace_id", "span_id", "kind", "name", "method", "route", "status", "instance")
+        begins, ends = times(parts)
         return cls(
-            **{name: getattr(summary, name) for name in same},
-            parent_id=summary.parent_id or None,
-            started_at=at_ns(summary.started_ns),
-            duration_ms=summary.duration_us / 1000,
+            **{name: getattr(first, name) for name in same},
+            parent_id=first.parent_id or None,
+            started_at=at_ns(begins),
+            duration_ms=(ends - begins) // 1000 / 1000,
+            error=next((part.error for part in parts if part.error), ""),
+            spans=sum(part.spans for part in parts),
+            parts=len(parts),
+            instances=sorted({part.instance for part in parts}),
         )
 
 
+def times(parts: Collection[Summary]) -> tuple[int, int]:
+    """When the first of them begins and the last ends, in ns since 1970."""
+    return min(part.started_ns for part in parts), max(part.started_ns + part.duration_us * 1000 for part in parts)
+
+
 class TracesView(View):
-    """Parts of traces, the newest first."""
+    """Traces, the newest first."""
 
     scope: Scope
     items: list[TraceSummaryView]
@@ -106,8 +116,7 @@ class TraceView(View):
     @classmethod
     def of(cls, scope: Literal["instance", "shared"], parts: list[Part]) -> Self:
         """The view of a trace; at least one part of it is there."""
-        first = min(part.summary.started_ns for part in parts)
-        last = max(part.summary.started_ns + part.summary.duration_us * 1000 for part in parts)
+        first, last = times([part.summary for part in parts])
         return cls(
             scope=scope,
             trace_id=parts[0].summary.trace_id,
