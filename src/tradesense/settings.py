@@ -50,7 +50,11 @@ def _scheme(url: str, known: set[str]) -> str:
 
 
 def _database_url(url: SecretStr) -> SecretStr:
-    _scheme(url.get_secret_value(), _DATABASES)
+    parts = urlsplit(_scheme(url.get_secret_value(), _DATABASES))
+    try:
+        _ = parts.port
+    except ValueError:  # what stands there may be half a password
+        raise ValueError("has a port that is none; in a password, /, @ and : are written %2F, %40 and %3A") from None
     return url
 
 

@@ -60,6 +60,12 @@ def test_all_mistakes_are_listed_at_once_by_their_variables() -> None:
     assert "secret" not in str(refused.value)
 
 
+def test_half_a_password_that_stands_for_the_port_is_not_shown() -> None:
+    with pytest.raises(SettingsInvalid, match="DATABASE_URL: has a port that is none") as refused:
+        Settings.load({"DATABASE_URL": "postgresql://trader:half/other@host/db"})
+    assert "half" not in str(refused.value)
+
+
 @pytest.mark.parametrize("way", ["a folder", "beneath a file", "far beneath a file"])
 def test_a_log_file_that_cannot_be_written_is_a_mistake_among_others(tmp_path: Path, way: str) -> None:
     (tmp_path / "file").touch()

@@ -10,14 +10,14 @@ from typer import BadParameter
 
 from tradesense.brokers.contract import DateOrder, Options, Question
 from tradesense.brokers.mapping import FIELDS
-from tradesense.domain.money import plain
+from tradesense.domain.money import MAX_MAGNITUDE, plain
 
 
 def zone(name: str) -> ZoneInfo:
     """The time zone of that IANA name."""
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise BadParameter(f"{name!r} is no time zone; use a name like America/New_York or Europe/Berlin") from error
 
 
@@ -46,9 +46,12 @@ def balances(texts: Sequence[str]) -> dict[str, Decimal]:
     for given in texts:
         currency, _, amount = given.rpartition("=")
         try:
-            found[currency.strip().upper()] = plain(Decimal(amount.strip().replace(",", "")))
-        except DecimalException as error:
-            raise BadParameter(f"{given!r} is no balance; write 10000 or USD=10000") from error
+            balance = Decimal(amount.strip().replace(",", ""))
+        except DecimalException:
+            balance = Decimal("NaN")
+        if not balance.is_finite() or abs(balance) >= MAX_MAGNITUDE:
+            raise BadParameter(f"{given!r} is no balance; write 10000 or USD=10000")
+        found[currency.strip().upper()] = plain(balance)
     return found
 
 

@@ -2,7 +2,8 @@
 
 import re
 import shutil
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -67,7 +68,15 @@ def room(free: int) -> Finding:
     return Finding("disk", state, f"{free / _GIB:.1f} GiB free", mend)
 
 
-async def database(url: str) -> AsyncIterator[Finding]:
+async def missing(data_dir: Path, url: str) -> list[Finding]:
+    """What nothing can begin without and is not there: a data folder that can be written, a database that answers."""
+    found = [next(disk(data_dir))]
+    async with aclosing(database(url)) as findings:
+        found.append(await anext(findings))
+    return [each for each in found if each.state is State.BAD]
+
+
+async def database(url: str) -> AsyncGenerator[Finding, None]:
     """Whether the database answers, and whether its tables are those of this version."""
     try:
         opened = Database(url, pool_size=1)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from typer import Exit
 
 from keel.errors import Refusal
-from tradesense.cli.configuration import load
+from tradesense.cli.configuration import load_ready
 from tradesense.cli.terminal import errors
 from tradesense.wiring import State, opened
 
@@ -21,7 +21,7 @@ def run(work: Callable[[State], Awaitable[T]], *, works: bool = False) -> T:
 
     Background work is left to the server unless the command `works` itself.
     """
-    settings = load(work="here" if works else None)
+    settings = load_ready(work="here" if works else None)
 
     async def within() -> T:
         async with opened(settings, works=works) as state:
@@ -41,5 +41,6 @@ def refuse_invalid() -> Iterator[None]:
         yield
     except ValidationError as invalid:
         for error in invalid.errors(include_input=False, include_url=False):
-            errors().print(f"{'.'.join(map(str, error['loc']))}: {error['msg']}", style="red", markup=False)
+            message = error["msg"].removeprefix("Value error, ")
+            errors().print(f"{'.'.join(map(str, error['loc']))}: {message}", style="red", markup=False)
         raise Exit(1) from None

@@ -1,10 +1,10 @@
 """What the security endpoints take and give."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from pydantic import Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
 from keel.sessions.contract import Session
 from tradesense.db.tables import KeyScope, Role
@@ -12,6 +12,8 @@ from tradesense.http.types import Body, Currency, Edit, Line, Timestamp, TimeZon
 from tradesense.security.repository.keys import ApiKey
 from tradesense.security.repository.users import User
 from tradesense.security.service.devices import device
+
+_SHORTEST_PASSWORD: Final = 8
 
 Email = Annotated[
     str,
@@ -28,7 +30,16 @@ Email = Annotated[
 Password = Annotated[SecretStr, Field(max_length=1000, examples=["correct horse battery staple"])]
 """A password, as it was typed."""
 
-NewPassword = Annotated[SecretStr, Field(min_length=8, max_length=1000, examples=["correct horse battery staple"])]
+
+def _long_enough(password: SecretStr) -> SecretStr:
+    if len(password.get_secret_value()) < _SHORTEST_PASSWORD:
+        raise ValueError(f"a password has at least {_SHORTEST_PASSWORD} characters")
+    return password
+
+
+NewPassword = Annotated[
+    Password, AfterValidator(_long_enough), Field(json_schema_extra={"minLength": _SHORTEST_PASSWORD})
+]
 """A password to be: at least 8 characters (NIST SP 800-63B), whatever they are."""
 
 

@@ -1,6 +1,9 @@
 """`tradesense config` and `tradesense doctor`."""
 
 from importlib.metadata import version
+from pathlib import Path
+
+import pytest
 
 from tests.tradesense.cli.conftest import Run
 
@@ -39,6 +42,25 @@ def test_doctor_says_what_is_bad_and_how_to_mend_it(run: Run, environment: dict[
     assert findings["database"]["state"] == "bad"
     assert "DATABASE_URL" in findings["database"]["mend"]
     assert "s3cret" not in ran.out
+
+
+@pytest.mark.parametrize("command", [("serve",), ("user", "promote", "trader@example.com")], ids=["serve", "user"])
+@pytest.mark.parametrize(
+    ("name", "value", "mend"),
+    [
+        ("DATABASE_URL", "postgresql://someone:s3cret@127.0.0.1:1/db", "start it, or correct DATABASE_URL"),
+        ("TRADESENSE_DATA_DIR", str(Path(__file__) / "data"), "point TRADESENSE_DATA_DIR at one"),
+    ],
+    ids=["database", "folder"],
+)
+def test_what_is_missing_is_said_before_a_command_begins(
+    run: Run, environment: dict[str, str | None], command: tuple[str, ...], name: str, value: str, mend: str
+) -> None:
+    environment[name] = value
+    ran = run(*command)
+    assert ran.code == 1
+    assert mend in ran.err.replace("\n", " ")
+    assert "s3cret" not in ran.err
 
 
 def test_doctor_names_mistakes_in_the_configuration(run: Run, environment: dict[str, str | None]) -> None:

@@ -1,5 +1,6 @@
 """`tradesense report`: files to statistics, with no server and no database."""
 
+import os
 from datetime import date
 from pathlib import Path
 
@@ -157,9 +158,25 @@ def test_a_missing_file_a_picture_and_an_unknown_broker_are_refused(run: Run, fi
     assert run("report", tmp_path / "none.csv", "--json").json["errors"][0]["line"] is None
 
 
+def test_a_pipe_is_refused_as_it_cannot_be_read_twice(run: Run, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    ran = run("report", pipe)
+    assert ran.code == 1
+    assert "is no file" in ran.err
+
+
 @pytest.mark.parametrize(
     "option",
-    ["--timezone=Nowhere/City", "--date=yesterday", "--mapping=nonsense", "--balance=much"],
+    [
+        "--timezone=Nowhere/City",
+        "--timezone=America",
+        "--date=yesterday",
+        "--mapping=nonsense",
+        "--balance=much",
+        "--balance=NaN",
+        "--balance=1e400",
+    ],
 )
 def test_an_option_that_makes_no_sense_is_refused_with_an_example(run: Run, file: Path, option: str) -> None:
     ran = run("report", file, option)

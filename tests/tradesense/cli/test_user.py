@@ -34,7 +34,8 @@ def test_the_same_address_is_refused_the_second_time(run: Run) -> None:
     ("arguments", "stdin", "named"),
     [
         (["nobody"], PASSWORD, "email"),
-        (["a@example.com"], "short\n", "password"),
+        (["a@example.com"], "short\n", "password: a password has at least 8 characters"),
+        (["a@example.com"], "", "password: a password has at least 8 characters"),
         (["a@example.com", "--timezone", "Nowhere/City"], PASSWORD, "timezone"),
     ],
 )
