@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Generic, NamedTuple, Protocol, TypeVar
 from starlette.types import Scope
 
 from keel.asgi.addresses import TrustedProxies, seen_through
-from keel.asgi.limits import counted_address, told
+from keel.asgi.limits import counted_address, templates
 from keel.asgi.observing import Said, describe, name
 from keel.asgi.running import STATE
 from keel.cache.contract import Event
@@ -26,7 +26,7 @@ from keel.cache.signatures import user_name
 from keel.cache.stored import Headers, StoredResponse, answer, matches
 from keel.context import Principal, Segment
 from keel.ratelimit.asking import Asker, Asking
-from keel.ratelimit.contract import Charge
+from keel.ratelimit.contract import Charge, Decision
 
 if TYPE_CHECKING:
     from keel.opening import Keel
@@ -79,7 +79,7 @@ class _Head(NamedTuple):
 class _Plan:
     """What follows from path, query, address, origin and person; `person` is kept so that its id stays its own."""
 
-    __slots__ = ("charges", "head", "key", "person", "rules")
+    __slots__ = ("charges", "decision", "head", "key", "limits", "person", "remaining", "rules")
 
     def __init__(self, person: Person, key: str, charges: Sequence[Charge], rules: int) -> None:
         self.person = person
@@ -88,6 +88,10 @@ class _Plan:
         self.rules = rules
         """The edition of the rules that `charges` are by."""
         self.head: _Head | None = None
+        self.decision: Decision | None = None
+        """What `limits` tells of, but for what remains."""
+        self.limits = b""
+        self.remaining: tuple[int, ...] = ()
 
 
 class Asked(Generic[P]):
@@ -226,8 +230,13 @@ def _charge(keel: "Keel", plan: _Plan) -> bytes | None:
     """Spend a permit, and give the headers that tell of it; None where that takes more than memory."""
     if not plan.charges:
         return b""
-    decision = keel.limits.spend(*plan.charges[0]) if len(plan.charges) == 1 else None
-    if decision is None:
+    spent = keel.limits.spend(plan.charges[0]) if len(plan.charges) == 1 else None
+    if spent is None:
         return None
-    policies, standing = told(decision.verdicts)
-    return b"ratelimit-policy: %b\r\nratelimit: %b\r\n" % (policies.encode(), standing.encode()) if policies else b""
+    decision, left = spent
+    if plan.decision is not decision:
+        plan.decision = decision
+        policies, standing, plan.remaining = templates(decision.verdicts)
+        lines = f"ratelimit-policy: {policies}\r\nratelimit: {standing}\r\n" if policies else ""
+        plan.limits = lines.encode()
+    return plan.limits % tuple([each + left for each in plan.remaining])

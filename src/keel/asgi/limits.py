@@ -141,7 +141,13 @@ def _telling(send: Send, decisions: Sequence[Decision]) -> Send:
 
 def told(verdicts: Iterable[Verdict]) -> tuple[str, str]:
     """`RateLimit-Policy` and `RateLimit`, as lists of structured fields (RFC 9651); shadows are not mentioned."""
-    policies, standing, names = [], [], set[str]()
+    policies, standing, remaining = templates(verdicts)
+    return policies, standing % remaining
+
+
+def templates(verdicts: Iterable[Verdict]) -> tuple[str, str, tuple[int, ...]]:
+    """What `told` gives, but how many remain apart: for who tells the same again of others."""
+    policies, standing, remaining, names = [], [], [], set[str]()
     for each in verdicts:
         limit = each.limit
         if limit.shadow:
@@ -152,8 +158,9 @@ def told(verdicts: Iterable[Verdict]) -> tuple[str, str]:
         names.add(name)
         policies.append(f'"{name}"{policy}')
         until = "" if limit.is_held else f";t={-(-each.reset_us // SECOND_US)}"
-        standing.append(f'"{name}";r={each.remaining}{until}')
-    return ", ".join(policies), ", ".join(standing)
+        standing.append(f'"{name}";r=%d{until}')
+        remaining.append(each.remaining)
+    return ", ".join(policies), ", ".join(standing), tuple(remaining)
 
 
 @lru_cache(maxsize=4096)

@@ -233,6 +233,13 @@ class Charge(NamedTuple):
     limits: Limits
 
 
+class Spent(NamedTuple):
+    """A permit that was spent of those that were taken by a decision; `left` more may yet be."""
+
+    decision: Decision
+    left: int = 0
+
+
 class Decisions(msgspec.Struct, frozen=True, gc=False):
     """What was decided of several subjects, in their order, up to the first who was refused."""
 

@@ -21,6 +21,7 @@ from keel.ratelimit.contract import (
     Limits,
     LimitsUnavailable,
     Source,
+    Spent,
 )
 from keel.ratelimit.quota import parse
 from keel.ratelimit.rules import RuleBook
@@ -30,7 +31,7 @@ from keel.tasks import Tasks
 class Spending(Protocol):
     """Counts that may be charged without waiting."""
 
-    def spend(self, subject: str, limits: Limits) -> Decision | None:
+    def spend(self, charge: Charge) -> Spent | None:
         """Charge 1 where it is sure to be admitted; None: nothing was done."""
 
 
@@ -94,12 +95,12 @@ class RateLimits:
         raise_refusal(decisions)
         return decisions
 
-    def spend(self, subject: str, limits: Limits) -> Decision | None:
+    def spend(self, charge: Charge) -> Spent | None:
         """As `check`, where memory alone can admit it; None where it cannot, and nothing is charged then."""
-        decision = None if self._spending is None else self._spending.spend(subject, limits)
-        if decision is not None:
-            self._note(decision)
-        return decision
+        spent = None if self._spending is None else self._spending.spend(charge)
+        if spent is not None:
+            self._note(spent.decision)
+        return spent
 
     async def peek(self, subject: str, limits: Given, *, cost: int = 1) -> Decision:
         """What `check` would say; nothing is charged."""

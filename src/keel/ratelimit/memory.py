@@ -7,7 +7,7 @@ from typing import Final
 
 from keel.clock import wall_ns
 from keel.ratelimit.algorithms import State, arithmetic
-from keel.ratelimit.contract import Decision, Limit, Limits, Source, Verdict
+from keel.ratelimit.contract import Charge, Decision, Limit, Limits, Source, Spent, Verdict
 
 MOST_STATES: Final = 100_000
 """Beyond it the states that were used longest ago are forgotten."""
@@ -41,11 +41,11 @@ class MemoryCounters:
         """Charge at once."""
         return self.decide(subject, limits, cost, extra, take=True)
 
-    def spend(self, subject: str, limits: Limits) -> Decision | None:
+    def spend(self, charge: Charge) -> Spent | None:
         """Charge 1 at once where nothing refuses it, or is held."""
-        if any(limit.is_held for limit in limits) or not self.decide(subject, limits, 1, 0, take=False).allowed:
+        if any(limit.is_held for limit in charge.limits) or not self.decide(*charge, 1, 0, take=False).allowed:
             return None
-        return self.decide(subject, limits, 1, 0, take=True)
+        return Spent(self.decide(*charge, 1, 0, take=True))
 
     async def peek(self, subject: str, limits: Limits, cost: int) -> Decision:
         """Look."""

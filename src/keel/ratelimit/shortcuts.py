@@ -15,7 +15,18 @@ import msgspec
 from msgspec import structs
 
 from keel.context import budget
-from keel.ratelimit.contract import SECOND_US, Algorithm, Counters, Decision, Limit, Limits, Source, Verdict
+from keel.ratelimit.contract import (
+    SECOND_US,
+    Algorithm,
+    Charge,
+    Counters,
+    Decision,
+    Limit,
+    Limits,
+    Source,
+    Spent,
+    Verdict,
+)
 from keel.tasks import Tasks
 
 LONGEST_S: Final = 1.0
@@ -25,6 +36,9 @@ MOST_LEASED: Final = 10_000
 _LEAST_DENIED_S: Final = 0.001
 _SHARE: Final = 10
 _LARGEST: Final = 1024
+_LOW: Final = 8
+"""The part of a stock that is still there when more is taken, if there were enough at first."""
+_LEAST_REFILLED: Final = 64
 _SWEEP_S: Final = 0.25
 _CLOSING_S: Final = 0.15
 Place = tuple[str, Limits]
@@ -39,11 +53,17 @@ class _Denial(msgspec.Struct, gc=False):
 
 
 class _Stock(msgspec.Struct, gc=False):
-    """Permits of one subject: those that were taken by `decision`, of which `left` may be spent until `until`."""
+    """Permits of one subject: those that were taken by `decision`, of which `left` may be spent until `until`.
+
+    More are taken when there are only so few as `low`; -1: only when there are none.
+    """
 
     until: float
     decision: Decision | None = None
+    spent: Decision | None = None
+    """The same, as who spends one is told of it."""
     left: int = 0
+    low: int = -1
     is_asking: bool = False
 
 
@@ -72,9 +92,10 @@ class Shortcuts:
             self._remember(place, decision, now)
         return decision
 
-    def spend(self, subject: str, limits: Limits) -> Decision | None:
+    def spend(self, charge: Charge) -> Spent | None:
         """Spend a permit that was taken ahead; None where there is none."""
-        return self._spent((subject, limits), 1, time.monotonic())
+        stock = self._stock(charge, 1, time.monotonic())
+        return None if stock is None or stock.spent is None else Spent(stock.spent, stock.left)
 
     async def peek(self, subject: str, limits: Limits, cost: int) -> Decision:
         """As the server sees it."""
@@ -133,12 +154,31 @@ class Shortcuts:
 
     # Permits taken ahead
 
-    def _spent(self, place: Place, cost: int, now: float) -> Decision | None:
+    def _stock(self, place: Place, cost: int, now: float) -> _Stock | None:
+        """The stock of which so much was spent; None where there was not so much."""
         stock = self._stocks.get(place)
-        if stock is None or stock.decision is None or stock.left < cost or now >= stock.until:
+        if stock is None or stock.left < cost or now >= stock.until:
             return None
         stock.left -= cost
-        return _spending(stock.decision, stock.left, cost)
+        if stock.left <= stock.low:
+            stock.low, stock.is_asking = -1, True
+            self._tasks.start("taking permits ahead", self._refilled(place, stock, now))
+        return stock
+
+    def _spent(self, place: Place, cost: int, now: float) -> Decision | None:
+        stock = self._stock(place, cost, now)
+        return None if stock is None or stock.decision is None else _spending(stock.decision, stock.left, cost)
+
+    async def _refilled(self, place: Place, stock: _Stock, asked: float) -> None:
+        """Take more before the stock is empty, for nobody in particular."""
+        try:
+            decision = await self._counters.take(*place, 1, _batch(place[1]) - 1)
+        finally:
+            stock.is_asking = False
+        if decision.extra and self._stocks.get(place) is stock:
+            self._put(place, decision, asked, decision.extra + 1)
+        elif decision.allowed:
+            await self._counters.give_back(decision, decision.extra + 1)
 
     async def _restocked(self, place: Place, cost: int, now: float) -> Decision:
         """Ask the server: for more than is needed where this subject was here within the last second."""
@@ -154,7 +194,7 @@ class Shortcuts:
         finally:
             stock.is_asking = False
         if decision.extra:
-            self._put(place, decision, now)
+            self._put(place, decision, now, decision.extra)
         elif not stock.left:
             self._stocks[place] = _Stock(now + LONGEST_S)
         return decision
@@ -167,12 +207,14 @@ class Shortcuts:
             self._stocks[place] = _Stock(now + LONGEST_S)
             self._wake()
 
-    def _put(self, place: Place, decision: Decision, asked: float) -> None:
+    def _put(self, place: Place, decision: Decision, asked: float, many: int) -> None:
         old = self._stocks.get(place)
         if old is not None and old.left:
             self._send_back([old])
         ends = min((_window_left_us(each) for each in decision.verdicts), default=inf) / SECOND_US
-        self._stocks[place] = _Stock(asked + min(LONGEST_S, ends), decision, decision.extra)
+        low = many // _LOW if many >= _LEAST_REFILLED else -1
+        spent = structs.replace(decision, source=Source.LEASE)
+        self._stocks[place] = _Stock(asked + min(LONGEST_S, ends), decision, spent, many, low)
         self._wake()
 
     def _wake(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from keel.ratelimit.contract import Counters, Decision, Limit, Limits, Source
+from keel.ratelimit.contract import Charge, Counters, Decision, Limit, Limits, Source
 from keel.ratelimit.limiter import RateLimits
 from keel.ratelimit.memory import MemoryCounters
 from keel.ratelimit.quota import parse
@@ -187,6 +187,44 @@ async def test_many_at_once_do_not_take_more_ahead_than_one(limits: RateLimits, 
     await limits.check("user:1", GENEROUS)
     await asyncio.gather(*(limits.check("user:1", GENEROUS) for _ in range(50)))
     assert sum(each > 1 for each in server.takes) == 1
+
+
+async def test_more_is_taken_ahead_before_nothing_is_left(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("keel.ratelimit.shortcuts.LONGEST_S", 60)
+    limit = replace(parse("100000/s burst 800"), leased=True)
+    charge = Charge("user:1", (limit,))
+    async with Tasks() as tasks:
+        shortcuts = Shortcuts(server, tasks)
+        assert shortcuts.spend(charge) is None
+        for _ in range(2):
+            await shortcuts.take(*charge, 1)
+        for _ in range(300):
+            spent = shortcuts.spend(charge)
+            assert spent is not None
+            assert spent.decision.source is Source.LEASE
+            await asyncio.sleep(0)
+        assert server.takes == [1, 81, 80, 80, 80, 80]
+        assert len(server.gifts) == 4
+        assert max(server.gifts) <= 10
+        await shortcuts.close()
+
+
+async def test_what_was_taken_ahead_for_nothing_is_given_back(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("keel.ratelimit.shortcuts.LONGEST_S", 60)
+    limit = replace(parse("800/min"), leased=True)
+    charge = Charge("user:1", (limit,))
+    async with Tasks() as tasks:
+        shortcuts = Shortcuts(server, tasks)
+        for _ in range(2):
+            await shortcuts.take(*charge, 1)
+        await server.counters.take(*charge, 715)  # by others: nothing is left that could be taken ahead
+        spent = 0
+        while shortcuts.spend(charge):
+            spent += 1
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert (spent, server.takes, server.gifts) == (80, [1, 81, 1], [1])
+        await shortcuts.close()
 
 
 async def test_in_any_window_no_more_are_admitted_than_in_one_a_second_longer() -> None:
