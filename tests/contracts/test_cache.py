@@ -74,6 +74,16 @@ async def test_what_memory_does_not_keep_is_answered_anew_from_the_shared_tier_u
     assert not shared or cache.stats().total.shared_hits >= 6
 
 
+@pytest.mark.parametrize("l1_ttl", [0, 0.001])
+async def test_a_bound_on_copies_in_memory_is_none_on_the_value(
+    cache: HybridCache, source: Source, l1_ttl: float
+) -> None:
+    await ask(cache, source, l1_ttl=l1_ttl)
+    await asyncio.sleep(0.002)
+    assert await ask(cache, source, l1_ttl=l1_ttl) == "first"
+    assert source.reads == 1
+
+
 async def test_none_is_a_value(cache: HybridCache, source: Source) -> None:
     source.value = None
     assert [await ask(cache, source) for _ in range(2)] == [None, None]

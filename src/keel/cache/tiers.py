@@ -197,14 +197,14 @@ class Tiers:
 
         `since` is when it was begun to be made, if that is not just now; by the monotonic clock.
         """
+        standing, stamp = self.standing, self.coherence.stamp
         age = L1_TTL_S if manner.options.l1_ttl is None else manner.options.l1_ttl
+        if standing is None:
+            age = copy.expires  # there is no other copy
         if not age or not seen.unmoved:
             return
         now, private = monotonic(), manner.private or any(each.startswith(PRIVATE_TAG) for each in copy.tags)
-        standing, stamp = self.standing, self.coherence.stamp
-        if standing is None:
-            age = copy.expires
-        elif not standing.is_trusted:
+        if standing is not None and not standing.is_trusted:
             if standing.is_open or (private and not self._alone and copy.version is None):
                 return
             # What was made began to go out of date when it was begun, or when nothing could be heard any more.
