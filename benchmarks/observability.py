@@ -1,12 +1,15 @@
 """What it costs a FastAPI request to be observed: by keel, and as most people would do it, in interleaved rounds.
 
-keel: one middleware that logs, traces and measures, with every trace kept, and with none in the sample. The peers:
+keel: all that it observes with, with every trace kept, and with none in the sample: lines, traces, metrics, errors, the
+figures that all instances share, on a server of their own, and the live tail. The peers:
 OpenTelemetry's instrumentation of FastAPI with its SDK, prometheus-fastapi-instrumentator, and structlog through
 Starlette's BaseHTTPMiddleware; each with its usual settings, exporting spans to nowhere.
 
 Requests go straight to the ASGI application, one after the other, so that no server stands between. A round takes as
-long as its requests *and* whatever threads still do for them: every line is written before the clock stops. What is
-added is the difference from the bare application in the same round. Intervals are of the median, by order statistics.
+long as its requests *and* what is still to be done for them: every line is written, and everything is in the store,
+before the clock stops. (The store takes 100 traces of each half second with their spans; so it does of each round.)
+What is added is the difference from the bare application in the same round. Intervals are of the median, by order
+statistics.
 """
 
 import argparse
@@ -17,8 +20,8 @@ import logging
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from math import comb
 from pathlib import Path
@@ -42,15 +45,18 @@ from keel.asgi.observing import Observing
 from keel.asgi.routes import RouteTemplates, templates
 from keel.logs.assembly import Logs
 from keel.logs.contract import LogOptions, Source
-from keel.metrics.prometheus import PrometheusMetrics
+from keel.opening import Keel
 from keel.traces.contract import TraceOptions
-from keel.traces.recorder import Traces
+from tests.valkey import Valkey, running
 
 BARE: Final = "bare FastAPI"
 ALL: Final = "keel, every trace kept"
 OUT: Final = "keel, none in the sample"
 PEERS: Final = "OpenTelemetry + instrumentator + structlog"
 CONFIDENCE: Final = 0.95
+
+Variant = tuple[ASGIApp, Callable[[], Awaitable[None]]]
+"""An application, and how to wait for what is still done for its requests."""
 
 
 def application() -> FastAPI:
@@ -64,17 +70,23 @@ def application() -> FastAPI:
     return app
 
 
-@contextmanager
-def keel(rate: float, folder: Path) -> Iterator[tuple[ASGIApp, Callable[[], None]]]:
-    """The application, observed by all that keel has; and how to wait for its threads."""
-    app, metrics = application(), PrometheusMetrics()
-    traces = Traces(TraceOptions(rate=rate))
-    source = Source("bench", "1.0", "production", "bench:1")
+@asynccontextmanager
+async def keel(rate: float, folder: Path, url: str) -> AsyncIterator[Variant]:
+    """The application, observed by all that keel has."""
+    app, source = application(), Source("bench", "1.0", "production", f"bench:{rate}")
+    options = TraceOptions(rate=rate)
     with Logs.open(LogOptions(file=folder / f"keel-{rate}.log", source=source)) as logs:
-        traces.observers += [metrics.requests(lambda: traces.under_way), logs]
-        template = RouteTemplates(templates(app.routes)).find
-        yield Observing(app, template=template, traces=lambda _scope: traces), logs.flush
-        assert logs.stats.dropped == 0
+        async with Keel.open(url, f"bench-{rate}", trace_options=options, source=source) as opened:
+            opened.traces.observers.append(logs)
+            opened.observations.follow(logs)
+
+            async def flush() -> None:
+                await asyncio.to_thread(logs.flush)
+                await opened.observations.gathering.flush()
+
+            template = RouteTemplates(templates(app.routes)).find
+            yield Observing(app, template=template, traces=lambda _scope: opened.traces), flush
+            assert (logs.stats.dropped, opened.observations.dropped.batches) == (0, 0)
 
 
 class Nowhere(SpanExporter):  # type: ignore[misc] # no types where the peers are not installed
@@ -116,9 +128,9 @@ class AccessLog(BaseHTTPMiddleware):
         return response
 
 
-@contextmanager
-def peers(folder: Path) -> Iterator[tuple[ASGIApp, Callable[[], None]]]:
-    """The application, observed by the peers; and how to wait for their threads."""
+@asynccontextmanager
+async def peers(folder: Path) -> AsyncIterator[Variant]:
+    """The application, observed by the peers."""
     app, provider = application(), TracerProvider()
     provider.add_span_processor(BatchSpanProcessor(Nowhere(), max_queue_size=1 << 16))
     with (folder / "peers.log").open("w", buffering=1 << 16) as stream:
@@ -126,8 +138,8 @@ def peers(folder: Path) -> Iterator[tuple[ASGIApp, Callable[[], None]]]:
         Instrumentator(registry=CollectorRegistry()).instrument(app)
         FastAPIInstrumentor.instrument_app(app, tracer_provider=provider)
 
-        def flush() -> None:
-            provider.force_flush()
+        async def flush() -> None:
+            await asyncio.to_thread(provider.force_flush)
             stream.flush()
 
         yield app, flush
@@ -182,21 +194,21 @@ class Terms:
     requests: int
 
 
-async def timed(app: ASGIApp, flush: Callable[[], None], requests: int) -> float:
+async def timed(app: ASGIApp, flush: Callable[[], Awaitable[None]], requests: int) -> float:
     """Microseconds of CPU per request, all of its threads' work included."""
     began = time.process_time()
     for number in range(requests):
         await asked(app, number % 100)
-    await asyncio.to_thread(flush)
+    await flush()
     return (time.process_time() - began) / requests * 1e6
 
 
-async def measured(variants: dict[str, tuple[ASGIApp, Callable[[], None]]], terms: Terms) -> dict[str, list[float]]:
+async def measured(variants: dict[str, Variant], terms: Terms) -> dict[str, list[float]]:
     """Microseconds of each variant, round by round; each round begins with another one."""
     taken: dict[str, list[float]] = {name: [] for name in variants}
     names = list(variants)
-    for app, flush in variants.values():
-        await timed(app, flush, terms.requests)
+    for variant in variants.values():
+        await timed(*variant, terms.requests)
     for turn in range(terms.rounds):
         gc.collect()
         for place in range(len(names)):
@@ -231,6 +243,24 @@ def report(taken: dict[str, list[float]]) -> None:
         print(f"  {PEERS} ÷ {name}: {middle:.1f}  [{low:.1f}, {high:.1f}]")
 
 
+async def nothing() -> None:
+    """There is nothing to wait for."""
+
+
+async def run(terms: Terms) -> dict[str, list[float]]:
+    """All variants, beside a server of their own."""
+    with TemporaryDirectory() as folder, running(Valkey(Path(folder))) as valkey:
+        place = Path(folder)
+        async with AsyncExitStack() as stack:
+            variants: dict[str, Variant] = {
+                BARE: (application(), nothing),
+                ALL: await stack.enter_async_context(keel(1.0, place, valkey.url)),
+                OUT: await stack.enter_async_context(keel(0.0, place, valkey.url)),
+                PEERS: await stack.enter_async_context(peers(place)),
+            }
+            return await measured(variants, terms)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -238,15 +268,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=1000)
     given = parser.parse_args()
     terms = Terms(given.rounds, given.requests)
-    with TemporaryDirectory() as folder, ExitStack() as stack:
-        place = Path(folder)
-        variants: dict[str, tuple[ASGIApp, Callable[[], None]]] = {
-            BARE: (application(), lambda: None),
-            ALL: stack.enter_context(keel(1.0, place)),
-            OUT: stack.enter_context(keel(0.0, place)),
-            PEERS: stack.enter_context(peers(place)),
-        }
-        taken = uvloop.run(measured(variants, terms))
+    taken = uvloop.run(run(terms))
     version = sys.version.split()[0]
     print(f"Being observed (µs a request, median of {terms.rounds} rounds, 95 % interval; Python {version}, uvloop)")
     report(taken)

@@ -48,6 +48,8 @@ _PACKAGE: Final = "keel.store"
 _DAY_S: Final = 24 * 3600
 _NAME_DAYS: Final = 9
 _AT_ONCE: Final = 128
+_TRACES: Final = 25
+"""That are kept by one script, which others wait for."""
 _ID: Final = 6
 """Characters of a name's id."""
 _LEVELS: Final = "levels"
@@ -57,6 +59,7 @@ _WANT: Final = "want"
 class Scripts:
     """The scripts, read from their files once."""
 
+    append: Final = Script.load(_PACKAGE, "append.lua")
     count: Final = Script.load(_PACKAGE, "count.lua")
     keep: Final = Script.load(_PACKAGE, "keep.lua")
 
@@ -79,7 +82,7 @@ class RedisStore:
         """Keep what was observed, in one write, and tell the others of traces that are wanted."""
         calls = [*self._counting(batch), *self._adding("lines", MOST_LINES, LINES_S, batch.lines)]
         calls += self._adding("notes", MOST_NOTES, NOTES_S, [msgspec.msgpack.encode(note) for note in batch.notes])
-        calls += [self._keeping(summary, body) for summary, body in batch.traces]
+        calls += [self._keeping(batch.traces[at : at + _TRACES]) for at in range(0, len(batch.traces), _TRACES)]
         if batch.wanted:
             calls.append(self._say(" ".join([_WANT, *batch.wanted])))
         gone = [each for answer in await self._all(calls) if isinstance(answer, list) for each in answer]
@@ -202,17 +205,18 @@ class RedisStore:
         names = self._key("n", family.value, minute // _DAY_S)
         return self._redis.run(Scripts.count, [names, *windows], [*terms, *said], timeout_s=PATIENCE_S)
 
-    def _keeping(self, summary: Summary, body: bytes) -> Awaitable[Reply]:
-        keys = [self._key("summaries"), self._key("t", summary.trace_id), self._key("bodies")]
-        size, packed = weight(body), msgspec.msgpack.encode(summary)
-        ids = (summary.trace_id, summary.span_id)
-        args: list[Argument] = [packed, self._most, body, size, *ids, MOST_PARTS, self._room, BODY_S]
+    def _keeping(self, traces: Sequence[tuple[Summary, bytes]]) -> Awaitable[Reply]:
+        keys = [self._key("summaries"), self._key("bodies")]
+        args: list[Argument] = [self._most, MOST_PARTS, self._room, BODY_S]
+        for summary, body in traces:
+            keys.append(self._key("t", summary.trace_id))
+            args += (summary.trace_id, summary.span_id, msgspec.msgpack.encode(summary), body, weight(body))
         return self._redis.run(Scripts.keep, keys, args, timeout_s=PATIENCE_S)
 
     def _adding(self, name: str, most: int, lasting_s: int, contents: Sequence[bytes]) -> list[Awaitable[Reply]]:
-        key = self._key(name)
-        added = [self._get("XADD", key, "MAXLEN", "~", most, "*", "s", each) for each in contents]
-        return [*added, self._get("EXPIRE", key, lasting_s)] if added else []
+        if not contents:
+            return []
+        return [self._redis.run(Scripts.append, [self._key(name)], [most, lasting_s, *contents], timeout_s=PATIENCE_S)]
 
     async def _forget(self, gone: list[bytes]) -> None:
         pairs = zip(gone[::2], gone[1::2], strict=True)
