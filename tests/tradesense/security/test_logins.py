@@ -1,3 +1,4 @@
+import asyncio
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -154,6 +155,15 @@ async def test_only_who_knows_the_password_changes_it(user: Person) -> None:
     answer = await user.post("/auth/change-password", json=change)
     assert (answer.status_code, answer.json()["code"]) == (403, "wrong_password")
     assert (await user.log_in(user.email)).status_code == 200
+
+
+async def test_of_two_changes_of_a_password_at_once_one_counts_and_the_other_is_refused(user: Person) -> None:
+    news = ("another password", "yet another password")
+    changes = [{"current_password": PASSWORD, "new_password": new} for new in news]
+    answers = await asyncio.gather(*(user.post("/auth/change-password", json=change) for change in changes))
+    assert sorted(answer.status_code for answer in answers) == [204, 403]
+    logins = [(await user.log_in(user.email, new)).status_code for new in news]
+    assert logins == [200 if answer.status_code == 204 else 401 for answer in answers]
 
 
 async def test_a_login_that_a_change_of_password_overtook_does_not_count(

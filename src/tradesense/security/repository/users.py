@@ -59,10 +59,10 @@ async def update_user(connection: WriteConnection, user: UserId, values: Mapping
     await connection.execute(update(users).where(users.c.id == user).values(dict(values)))
 
 
-async def replace_password(connection: WriteConnection, user: UserId, old: str, new: str) -> None:
-    """Set the hash of a password, unless another has been set meanwhile."""
+async def replace_password(connection: WriteConnection, user: UserId, old: str, new: str) -> bool:
+    """Set the hash of a password; False where another has been set meanwhile, which stays."""
     condition = (users.c.id == user) & (users.c.password_hash == old)
-    await connection.execute(update(users).where(condition).values(password_hash=new))
+    return (await connection.execute(update(users).where(condition).values(password_hash=new))).rowcount == 1
 
 
 async def recently_active(connection: ReadConnection, limit: int) -> list[UserId]:

@@ -83,7 +83,8 @@ class Logins:
         # Before, so that none outlives a crash in between; after, for one that began meanwhile.
         await self._sessions.revoke_others(who.user_id, who.session_id)
         async with self._database.write() as connection:
-            await repository.replace_password(connection, user.id, user.password_hash, kept)
+            if not await repository.replace_password(connection, user.id, user.password_hash, kept):
+                raise WrongPassword  # it was changed while this one was being checked
             await repository.record(
                 connection, self._clock.now(), "password.changed", user=user.id, subject=who.session_id, ip=client.ip
             )
