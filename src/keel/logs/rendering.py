@@ -3,12 +3,11 @@
 import re
 import time
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
-from keel.context import Segment, hex_id
+from keel.context import Principal, Segment, hex_id
 from keel.logs.contract import LEVELS, Form, Line, Source
 from keel.logs.levels import level_name
 from keel.logs.redaction import Redaction
@@ -24,6 +23,9 @@ _BOOL: Final = ("false", "true")
 _FAILED: Final = 500
 _TOO_MANY: Final = 429
 _DISCONNECTED: Final = '"disconnected":true,'
+_Same = tuple[Principal | None, str | None, str, int, str]
+"""Of a request that did not raise: its user, route, method and status, and what the cache had."""
+_MOST_SAME: Final = 1024
 _FIRST: Final = ("timestamp", "level", "event", "logger")
 _OWN: Final = frozenset(
     {*_FIRST, "service", "version", "environment", "instance", "request_id", "trace_id", "span_id", "exception"}
@@ -49,6 +51,7 @@ class Renderer:
         self._is_json = form is Form.JSON
         self._finish = self._json if self._is_json else self._console
         self._source_json = "".join(f'"{name}":{self._text(value)},' for name, value in self._source.items())
+        self._same: dict[_Same, tuple[str, str]] = {}
         self._second = 0
         self._second_text = ""
 
@@ -98,22 +101,36 @@ class Renderer:
         return said
 
     def _access_json(self, segment: Segment) -> bytes:
-        """As `access`, in a third of the time: of a request that did not raise, nearly all is known to be plain."""
-        end_ns = segment.started_ns + segment.ended_ns - segment.began_ns
-        user, status = segment.user_id, segment.status
-        level = "debug" if segment.is_routine else "error" if status >= _FAILED else "info"
+        """As `access`, in a tenth of the time: of a request that did not raise, nearly all is known to be plain.
+
+        What a line says of who has asked, for what, and how it went, is said again and again, and so put together once.
+        """
+        same = (segment.user_id, segment.route, segment.method, segment.status, segment.cache)
+        begin, middle = self._same.get(same) or self._put_together(same)
+        took_ns = segment.ended_ns - segment.began_ns
+        db_ms = round(segment.queries_s * 1000, 3) if segment.queries else 0.0
+        ids = f'{segment.request_id}","trace_id":"{segment.trace_id}","span_id":"{segment.span_id:016x}'
         return (
-            f'{{"timestamp":"{self._timestamp(end_ns)}","level":"{level}","event":"request",'
-            f'"logger":"{ACCESS}",{self._source_json}"request_id":"{segment.request_id}",'
-            f'"trace_id":"{segment.trace_id}","span_id":"{segment.span_id:016x}",'
-            f'"correlation_id":"{segment.correlation_id}","user_id":{"null" if user is None else self._text(user)},'
-            f'"route":{_route(segment.route)},"method":"{segment.method}","status":{status},'
-            f'"cache":{_CACHE.get(segment.cache, "null")},"rate_limited":{_BOOL[status == _TOO_MANY]},'
-            f'"request_bytes":{segment.request_bytes},"response_bytes":{segment.response_bytes},'
-            f"{_DISCONNECTED if segment.disconnected else ''}"
-            f'"duration_ms":{(segment.ended_ns - segment.began_ns) // 1000 / 1000},'
-            f'"db_queries":{segment.queries},"db_ms":{round(segment.queries_s * 1000, 3)}}}\n'
+            f'{{"timestamp":"{self._timestamp(segment.started_ns + took_ns)}{begin}{ids}","correlation_id":"'
+            f'{segment.correlation_id}{middle}{segment.request_bytes},"response_bytes":{segment.response_bytes},'
+            f'{_DISCONNECTED if segment.disconnected else ""}"duration_ms":{took_ns // 1000 / 1000},'
+            f'"db_queries":{segment.queries},"db_ms":{db_ms}}}\n'
         ).encode()
+
+    def _put_together(self, same: _Same) -> tuple[str, str]:
+        """What stands between the timestamp and the ids, and between those and the sizes."""
+        user, route, method, status, cache = same
+        level = "error" if status >= _FAILED else "info"
+        begin = f'","level":"{level}","event":"request","logger":"{ACCESS}",{self._source_json}"request_id":"'
+        middle = (
+            f'","user_id":{"null" if user is None else self._text(user)},"route":{msgspec.json.encode(route).decode()},'
+            f'"method":"{method}","status":{status},"cache":{_CACHE.get(cache, "null")},'
+            f'"rate_limited":{_BOOL[status == _TOO_MANY]},"request_bytes":'
+        )
+        if len(self._same) >= _MOST_SAME:
+            self._same.clear()
+        self._same[same] = begin, middle
+        return begin, middle
 
     def _text(self, value: Any) -> str:  # noqa: ANN401 - text, or what becomes text
         return self._json({"": value})[4:-2].decode()
@@ -154,11 +171,6 @@ class Renderer:
             frames = "".join(f"\n    {each['file']}:{each['line']} {each['function']}" for each in exception["frames"])
             text += f"\n  {exception['type']}: {_one_line(exception['message'])}{frames}"
         return f"{text}\n".encode("utf-8", "replace")
-
-
-@lru_cache(maxsize=1024)
-def _route(template: str | None) -> str:
-    return msgspec.json.encode(template).decode()
 
 
 def level_of(segment: Segment) -> int:

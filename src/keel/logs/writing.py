@@ -14,7 +14,7 @@ from keel.logs.rendering import Renderer
 
 GATHERED_S: Final = 0.05
 """How long lines are gathered before they are written together."""
-_AT_A_TIME: Final = 16
+_AT_A_TIME: Final = 48
 """Lines that are rendered before other threads get their turn: else a request would wait for all of them."""
 _WRITTEN_BYTES: Final = 65_536
 _LOGGER: Final = __name__
@@ -79,7 +79,7 @@ class Writer:
     def _drain(self) -> None:
         waiting, rendered, size = self._waiting, list[bytes](), 0
         while waiting:
-            some = list(self._rendered([waiting.popleft() for _ in range(min(_AT_A_TIME, len(waiting)))]))
+            some = self._rendered([waiting.popleft() for _ in range(min(_AT_A_TIME, len(waiting)))])
             rendered += some
             size += sum(map(len, some))
             if size > _WRITTEN_BYTES:
@@ -94,14 +94,16 @@ class Writer:
         if rendered:
             self._write(rendered)
 
-    def _rendered(self, lines: Iterable["Line | Segment"]) -> Iterable[bytes]:
+    def _rendered(self, lines: Iterable["Line | Segment"]) -> list[bytes]:
+        rendered, render = [], self._renderer.render
         for line in lines:
             try:
                 if self.also:
                     self._tell(line)
-                yield self._renderer.render(line)
+                rendered.append(render(line))
             except Exception:  # noqa: BLE001 - whatever was logged, the thread goes on
                 self.stats.failed += 1
+        return rendered
 
     def _tell(self, line: "Line | Segment") -> None:
         said = self._renderer.access(line) if isinstance(line, Segment) else self._renderer.document(line)

@@ -1,6 +1,6 @@
 """Segments that were dropped and may be wanted after all, for a while and within bounds."""
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from typing import Final
 
 from keel.context import Segment
@@ -13,30 +13,30 @@ MOST_KEPT: Final = 4096
 
 
 class Regrets:
-    """What was dropped, by trace; the oldest goes first. Times are of `time.perf_counter_ns`."""
+    """What was dropped, by trace; of the oldest trace the oldest goes first. Times are of `time.perf_counter_ns`."""
 
     def __init__(self, for_ns: int) -> None:
         self._for_ns = for_ns
-        self._dropped: deque[Segment] = deque()
-        self._by_trace: dict[str, Segment | list[Segment]] = {}
+        self._dropped: OrderedDict[str, Segment | list[Segment]] = OrderedDict()
         """A list where a trace has several."""
-        self._spans = 0
+        self._segments = self._spans = 0
         self._kept: OrderedDict[str, int] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._dropped)
+        return self._segments
 
     def drop(self, segment: Segment) -> None:
         """Remember a segment that was not kept."""
-        dropped, trace_id = self._dropped, segment.trace_id
-        dropped.append(segment)
-        sibling = self._by_trace.setdefault(trace_id, segment)
-        if isinstance(sibling, list):
-            sibling.append(segment)
-        elif sibling is not segment:
-            self._by_trace[trace_id] = [sibling, segment]
-        self._spans += len(segment.spans)
-        while len(dropped) > MOST_SEGMENTS or self._spans > MOST_SPANS:
+        sibling = self._dropped.setdefault(segment.trace_id, segment)
+        if sibling is not segment:
+            if isinstance(sibling, list):
+                sibling.append(segment)
+            else:
+                self._dropped[segment.trace_id] = [sibling, segment]
+        self._segments += 1
+        if segment.spans:
+            self._spans += len(segment.spans)
+        while self._segments > MOST_SEGMENTS or self._spans > MOST_SPANS:
             self._forget_oldest()
 
     def want(self, trace_id: str, now_ns: int) -> list[Segment]:
@@ -45,8 +45,10 @@ class Regrets:
         self._kept.move_to_end(trace_id)
         if len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
-        found = self._by_trace.pop(trace_id, ())
-        segments = (found,) if isinstance(found, Segment) else found
+        found = self._dropped.pop(trace_id, [])
+        segments = found if isinstance(found, list) else [found]
+        for each in segments:
+            self._forget(each)
         return [each for each in segments if each.ended_ns >= now_ns - self._for_ns]
 
     def is_wanted(self, trace_id: str, now_ns: int) -> bool:
@@ -54,12 +56,14 @@ class Regrets:
         return trace_id in self._kept and self._kept[trace_id] > now_ns - self._for_ns
 
     def _forget_oldest(self) -> None:
-        oldest = self._dropped.popleft()
-        self._spans -= len(oldest.spans)
-        found = self._by_trace.get(oldest.trace_id)
-        if found is oldest:
-            del self._by_trace[oldest.trace_id]
-        elif isinstance(found, list) and found[0] is oldest:
-            del found[0]
-            if not found:
-                del self._by_trace[oldest.trace_id]
+        trace_id, oldest = self._dropped.popitem(last=False)
+        if isinstance(oldest, list):
+            self._forget(oldest.pop(0))
+            self._dropped[trace_id] = oldest if len(oldest) > 1 else oldest[0]
+            self._dropped.move_to_end(trace_id, last=False)
+        else:
+            self._forget(oldest)
+
+    def _forget(self, segment: Segment) -> None:
+        self._segments -= 1
+        self._spans -= len(segment.spans)

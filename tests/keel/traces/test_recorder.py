@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from keel.context import Segment
+from keel.context import Segment, SpanRecord
 from keel.traces import regrets
 from keel.traces.contract import TraceOptions
 from keel.traces.memory import TraceRing
@@ -12,6 +12,7 @@ from keel.traces.recorder import Traces
 ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 OUT = Parent(f"{1:032x}", 5, is_sampled=False)
 """A trace that is in no sample but that of everything."""
+SPAN = SpanRecord(1, 0, "tea", "internal", 0, 1, None, "")
 
 
 def ended(traces: Traces, parent: Parent | None = OUT, status: int = 200) -> Segment:
@@ -80,8 +81,8 @@ def test_what_was_dropped_is_remembered_within_bounds(monkeypatch: pytest.Monkey
     for segment in segments:
         segment.ended_ns = segment.began_ns
         dropped.drop(segment)
-    assert len(dropped._by_trace) == 5
     assert len(dropped) == 10
+    assert len(dropped._dropped) == 5
     assert dropped.want(segments[0].trace_id, segments[0].began_ns) == []
     assert dropped.want(segments[-1].trace_id, segments[0].began_ns) == segments[-2:]
     assert dropped.want(segments[-1].trace_id, segments[0].began_ns) == []
@@ -89,6 +90,17 @@ def test_what_was_dropped_is_remembered_within_bounds(monkeypatch: pytest.Monkey
         dropped.want(f"{number}", 0)
     assert not dropped.is_wanted("1", 1)
     assert dropped.is_wanted("99", 1)
+
+
+def test_of_a_trace_that_is_dropped_again_and_again_the_newest_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(regrets, "MOST_SEGMENTS", 3)
+    dropped = regrets.Regrets(10**12)
+    segments = [Segment("http", "", ID, number, spans=[SPAN] * (number % 2)) for number in range(10)]
+    for segment in segments:
+        segment.ended_ns = segment.began_ns
+        dropped.drop(segment)
+    assert dropped.want(ID, segments[0].began_ns) == segments[-3:]
+    assert (len(dropped), dropped._spans, len(dropped._dropped)) == (0, 0, 0)
 
 
 def test_the_ring_keeps_the_newest() -> None:
