@@ -22,8 +22,6 @@ _NUMBERS: Final = 3
 """How many that are; then, for each limit, four: room before, µs to wait, µs to the reset, mark."""
 _MANY: Final = Struct("<d")
 _GIVEN: Final = Struct("<bddd")
-_LASTING: Final = "ends"
-"""The field that says until when the key of a subject lasts; those of limits have a colon."""
 _MOST_TURNS: Final = 5
 PLANS: Final = 4096
 """Combinations of limits that are kept worked out."""
@@ -46,18 +44,19 @@ class Scripts:
 class Plan:
     """What is sent for limits that are checked together; nothing of it depends on the subject."""
 
-    __slots__ = ("fields", "is_dated", "places", "sets", "shape", "terms", "usual")
+    __slots__ = ("fields", "is_dated", "is_plain", "places", "sets", "shape", "terms", "usual")
 
     def __init__(self, limits: Limits) -> None:
-        rates = [limit.key for limit in limits if not limit.is_held]
         self.places = tuple((limit, limit.is_held) for limit in limits)
-        self.fields = (_LASTING, *rates) if rates else ()
+        self.fields = tuple(limit.key for limit in limits if not limit.is_held)
         self.sets = tuple(f":{limit.key}" for limit in limits if limit.is_held)
         self.terms = b"".join(_terms(limit) for limit in limits)
         self.is_dated = any(limit.unit is not None for limit in limits)
+        self.is_plain = not (self.sets or self.is_dated)
+        """Whether neither a place is held nor the calendar followed."""
         self.shape = Struct(_HEAD.format + "4q" * len(limits))
-        self.usual: tuple[Argument, ...] = (_ASKED.pack(1, len(limits), 1, 0) + self.terms, "", *self.fields)
-        """All arguments of a charge of 1, unless something is held or follows the calendar."""
+        self.usual: tuple[Argument, ...] = (_ASKED.pack(1, len(limits), 1, 0) + self.terms, *self.fields)
+        """All arguments of a charge of 1 where it is plain."""
 
 
 _plan = lru_cache(maxsize=PLANS)(Plan)
@@ -109,16 +108,16 @@ class RedisCounters:
 
     async def _decide(self, subject: str, limits: Limits, cost: int, extra: int, *, take: bool) -> Decision:
         plan = _plan(limits)
-        places, token = self._places(subject, plan.sets), secrets.token_hex(8) if plan.sets else ""
+        if cost == 1 and take and not extra and plan.is_plain:
+            reply = _packed(await self._redis.run(Scripts.take, self._places(subject), plan.usual))
+            return _decision(subject, plan, plan.shape.unpack(reply), "", cost)
+        places, token = self._places(subject, plan.sets), (secrets.token_hex(8),) if plan.sets else ()
         for _ in range(_MOST_TURNS):
-            if cost == 1 and take and not (extra or plan.sets or plan.is_dated):
-                args = plan.usual
-            else:
-                terms = self._dated(limits) if plan.is_dated else plan.terms
-                args = (_ASKED.pack(take, len(limits), cost, extra) + terms, token, *plan.fields)
+            terms = self._dated(limits) if plan.is_dated else plan.terms
+            args = (_ASKED.pack(take, len(limits), cost, extra) + terms, *plan.fields, *token)
             reply = _packed(await self._redis.run(Scripts.take, places, args))
             if len(reply) == plan.shape.size:
-                return _decision(subject, plan, plan.shape.unpack(reply), token if take else None, cost)
+                return _decision(subject, plan, plan.shape.unpack(reply), "".join(token) if take else None, cost)
             self._turn(limits, _HEAD.unpack(reply)[1])
         raise TypeError("the server's clock is in no window of the calendar")
 
@@ -148,19 +147,18 @@ def _terms(limit: Limit, dates: Window = NOWHERE) -> bytes:
 
 def _decision(subject: str, plan: Plan, told: tuple[int, ...], token: str | None, cost: int) -> Decision:
     """What was told of one charge, or where the token is None, of one that was only looked at."""
-    allowed, charge = told[0] == 1, cost + told[2]
-    is_taken = allowed and token is not None
+    allowed = told[0] == 1
+    charge = cost + told[2] if allowed and token is not None else 0
     verdicts, at = [], _NUMBERS
     for limit, is_held in plan.places:
-        room, wait_us, reset_us, mark = told[at : at + 4]
-        at += 4
+        room = told[at]
         fits = room >= (1 if is_held else cost)
-        charged = is_taken and fits
+        charged = fits and charge > 0
         if charged:
             room -= 1 if is_held else charge
-        room = max(room, 0)
-        verdicts.append(Verdict(limit, fits, room, wait_us, reset_us, mark, charged))
-    held = token if is_taken and token else ""
+        verdicts.append(Verdict(limit, fits, max(0, room), told[at + 1], told[at + 2], told[at + 3], charged))
+        at += 4
+    held = token if charge and token else ""
     return Decision(subject, tuple(verdicts), allowed, cost, told[1], Source.SHARED, held, told[2])
 
 

@@ -1,6 +1,6 @@
 -- Charge all limits of one subject, or none. The arithmetic of algorithms.py, by this server's clock in whole µs.
 -- KEYS: what is counted of the subject, a field per rate; then a set of leases for each concurrency.
--- ARGV: terms, lease id; and where there are rates, the field that says until when the key lasts, and one for each.
+-- ARGV: terms; a field for each rate; and where there are concurrencies, the lease id.
 -- Terms, states and reply are packed, which costs a tenth of reading and writing digits.
 -- Terms: take (1) or peek (0), number of limits, cost, most permits beyond it; then for each limit its kind, whether it is
 -- a shadow, and
@@ -13,17 +13,18 @@
 local call, pack, read = redis.call, struct.pack, struct.unpack
 local clock = call('TIME')
 local now = clock[1] * 1000000 + clock[2]
-local terms, lasting = ARGV[1], ARGV[3]
+local terms, place, sets = ARGV[1], KEYS[1], #KEYS
 local taking, count, cost, most, first = read('<bbdd', terms)
-local states = lasting and call('HMGET', KEYS[1], unpack(ARGV, 3))
-local extra, many, leases = 0, taking == 1 and cost or 0, {}
-local writing = {'HSET', KEYS[1], 0, 0, 0, 0}
+local rates = count - sets + 1
+local states = rates > 0 and call('HMGET', place, 'ends', unpack(ARGV, 2, rates + 1))
+local extra, many, leases = 0, taking == 1 and cost or 0, sets > 1 and {}
+local writing = {'HSET', place, 0, 0, 0, 0}
 local allowed, told, size, lasts
 
 -- Each limit is worked out as if all were charged; where that is not so, once more. Nothing is written before.
 while true do
   local at, field, set, least = first, 1, 1, nil
-  allowed, told, size, lasts = 1, '', 2, 0
+  allowed, told, size, lasts = 1, nil, 2, 0
   for i = 1, count do
     local kind, shadow, a, b, c, d
     kind, shadow, a, b, c, d, at = read('<bbdddd', terms, at)
@@ -139,12 +140,13 @@ while true do
     end
     if state then
       size = size + 2
-      writing[size - 1], writing[size] = ARGV[field + 2], state
+      writing[size - 1], writing[size] = ARGV[field], state
       if reset > lasts then
         lasts = reset
       end
     end
-    told = told .. pack('<i8i8i8i8', room, wait, reset, mark)
+    local its = pack('<i8i8i8i8', room, wait, reset, mark)
+    told = told and told .. its or its
   end
   local charge = 0
   if allowed == 1 and taking == 1 then
@@ -163,18 +165,18 @@ if size > 2 then
   local ends = states[1] and read('<d', states[1]) or 0
   if now + lasts > ends then -- twice as long as must be, so that it need not be said each time
     lasts = math.ceil((lasts + math.max(lasts, 250000)) / 1000)
-    writing[size + 1], writing[size + 2] = lasting, pack('<d', now + lasts * 1000)
+    writing[size + 1], writing[size + 2] = 'ends', pack('<d', now + lasts * 1000)
     call(unpack(writing, 1, size + 2))
-    call('PEXPIRE', KEYS[1], lasts + 1)
+    call('PEXPIRE', place, lasts + 1)
   else
     call(unpack(writing, 1, size))
   end
 end
 if taking == 1 then
-  for set = 2, #KEYS do
+  for set = 2, sets do
     call('ZREMRANGEBYSCORE', KEYS[set], '-inf', string.format('%.0f', now))
     if many > 0 and leases[set] then
-      call('ZADD', KEYS[set], string.format('%.0f', now + leases[set]), ARGV[2])
+      call('ZADD', KEYS[set], string.format('%.0f', now + leases[set]), ARGV[#ARGV])
       call('PEXPIRE', KEYS[set], math.ceil(leases[set] / 1000) + 1)
     end
   end

@@ -4,7 +4,6 @@ import hashlib
 from typing import Final
 
 _LONGEST: Final = 200
-_UNSAFE: Final = frozenset("{}#")
 
 
 def safe(name: str) -> str:
@@ -12,7 +11,7 @@ def safe(name: str) -> str:
 
     One with a `#` gets a digest as well, so that no name is what another one is shortened to.
     """
-    if name and len(name) <= _LONGEST and _UNSAFE.isdisjoint(name):
+    if name and len(name) <= _LONGEST and "{" not in name and "}" not in name and "#" not in name:
         return name
     return f"#{hashlib.blake2b(name.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
 
