@@ -4,10 +4,10 @@ An annotation hangs on an execution. The trade it speaks of is the one that hold
 book that begins at or before it. So it follows its execution through every rebuild, and a merge keeps both.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -18,10 +18,12 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
+    bindparam,
     cast,
     delete,
     func,
     insert,
+    literal,
     select,
     type_coerce,
     update,
@@ -42,11 +44,17 @@ from tradesense.db.tables import (
     tags,
     trades,
 )
+from tradesense.db.types import Identifier
 from tradesense.domain.executions import ExecutionId
 from tradesense.domain.trades import TradeId
 from tradesense.http.authentication import UserId
 
+USER: Final = bindparam("user", type_=Identifier)
+"""The user in statements that are built once: that takes longer than what SQL has to do for them."""
+TAG: Final = bindparam("tag", type_=Text)
 _LABELS: Final = ("trade_id", "playbook", "initial_risk", "mistakes")
+_BETWEEN_TAGS: Final = "\n"
+"""No tag has a control character."""
 _STREAMED_AT_ONCE: Final = 2_000
 """Rows that one callback of the event loop takes in, some 5 ms."""
 
@@ -114,14 +122,14 @@ def holding_trade() -> ScalarSelect[UUID]:
     )
 
 
-def trades_tagged(user: UserId, tag: str) -> Select[UUID]:
-    """The ids of the user's trades that bear a tag."""
+def trades_tagged() -> Select[UUID]:
+    """The ids of the trades of the user in `USER` that bear the tag in `TAG`."""
     return (
         select(holding_trade().label("id"))
         .select_from(annotation_tags)
-        .join(tags, and_(tags.c.id == annotation_tags.c.tag_id, tags.c.user_id == user, tags.c.name == tag))
+        .join(tags, and_(tags.c.id == annotation_tags.c.tag_id, tags.c.user_id == USER, tags.c.name == TAG))
         .join(executions, executions.c.id == annotation_tags.c.execution_id)
-        .join(accounts, and_(accounts.c.id == executions.c.account_id, accounts.c.user_id == user))
+        .join(accounts, and_(accounts.c.id == executions.c.account_id, accounts.c.user_id == USER))
         .where(visible(executions), executions.c.deleted_at.is_(None))
     )
 
@@ -130,24 +138,34 @@ async def annotations_of(
     connection: ReadConnection, user: UserId, wanted: Collection[TradeId] | None = None
 ) -> list[Annotation]:
     """The user's annotations, or those of some trades, in the order of their executions."""
+    found = await connection.execute(_annotations(narrowed=wanted is not None), {"user": user, "wanted": wanted})
+    return [_annotation(row) for row in found]
+
+
+@cache
+def _annotations(*, narrowed: bool) -> Select[Any]:
+    """Annotations of the user in `USER`, or those of the trades in a parameter, `wanted`."""
     held = and_(executions.c.id == annotations.c.execution_id, visible(executions), executions.c.deleted_at.is_(None))
     found = (
         select(
             annotations, executions.c.order_key, playbooks.c.name.label("playbook"), holding_trade().label("trade_id")
         )
         .select_from(annotations)
-        .join(accounts, and_(accounts.c.id == annotations.c.account_id, accounts.c.user_id == user))
+        .join(accounts, and_(accounts.c.id == annotations.c.account_id, accounts.c.user_id == USER))
         .outerjoin(executions, held)
         .outerjoin(playbooks, playbooks.c.id == annotations.c.playbook_id)
-        .where(annotations.c.user_id == user, accounts.c.deleted_at.is_(None))
+        .where(annotations.c.user_id == USER, accounts.c.deleted_at.is_(None))
         .subquery()
     )
-    query = select(found).order_by(found.c.order_key, found.c.execution_id)
-    if wanted is not None:
-        query = query.where(found.c.trade_id.in_(wanted))
-    rows = (await connection.execute(query)).all()
-    names = await _tag_names(connection, user, [row.execution_id for row in rows] if wanted is not None else None)
-    return [_annotation(row, names) for row in rows]
+    names = (
+        select(func.aggregate_strings(tags.c.name, _BETWEEN_TAGS))
+        .join(annotation_tags, annotation_tags.c.tag_id == tags.c.id)
+        .where(annotation_tags.c.execution_id == found.c.execution_id, tags.c.user_id == USER)
+        .correlate(found)
+        .scalar_subquery()
+    )
+    query = select(found, names.label("tags")).order_by(found.c.order_key, found.c.execution_id)
+    return query.where(found.c.trade_id.in_(bindparam("wanted", expanding=True))) if narrowed else query
 
 
 class LabelRows(NamedTuple):
@@ -196,7 +214,7 @@ async def _streamed(connection: ReadConnection, query: Select[Any]) -> list[Sequ
     return [row async for part in result.partitions() for row in part]
 
 
-def _annotation(row: Row[Any], names: Mapping[UUID, list[str]]) -> Annotation:
+def _annotation(row: Row[Any]) -> Annotation:
     return Annotation(
         ExecutionId(row.execution_id),
         row.account_id,
@@ -207,28 +225,14 @@ def _annotation(row: Row[Any], names: Mapping[UUID, list[str]]) -> Annotation:
         row.rating,
         row.initial_risk,
         tuple(row.mistakes),
-        tuple(names.get(row.execution_id, ())),
+        tuple(sorted(row.tags.split(_BETWEEN_TAGS))) if row.tags else (),
         row.version,
         row.updated_at,
     )
 
 
-async def _tag_names(connection: ReadConnection, user: UserId, of: Sequence[UUID] | None) -> Mapping[UUID, list[str]]:
-    query = (
-        select(annotation_tags.c.execution_id, tags.c.name)
-        .join(tags, and_(tags.c.id == annotation_tags.c.tag_id, tags.c.user_id == user))
-        .order_by(tags.c.name)
-    )
-    if of is not None:
-        query = query.where(annotation_tags.c.execution_id.in_(of))
-    names: dict[UUID, list[str]] = defaultdict(list)
-    for execution_id, name in await connection.execute(query):
-        names[execution_id].append(name)
-    return names
-
-
 async def write_annotation(connection: WriteConnection, user: UserId, annotation: Annotation) -> None:
-    """Set what is written on an execution, with all of its tags."""
+    """Write on an execution that nothing is written on, with all of its tags."""
     row = {
         "execution_id": annotation.execution_id,
         "user_id": user,
@@ -241,14 +245,9 @@ async def write_annotation(connection: WriteConnection, user: UserId, annotation
         "version": annotation.version,
         "updated_at": annotation.updated_at,
     }
-    await erase_annotations(connection, user, [annotation.execution_id])
     await connection.execute(insert(annotations).values(row))
     if annotation.tags:
-        ids = await _tag_ids(connection, user, annotation.tags, annotation.updated_at)
-        await connection.execute(
-            insert(annotation_tags),
-            [{"execution_id": annotation.execution_id, "tag_id": tag_id} for tag_id in ids],
-        )
+        await _tag(connection, user, annotation)
 
 
 async def erase_annotations(connection: WriteConnection, user: UserId, of: Iterable[ExecutionId]) -> None:
@@ -258,12 +257,14 @@ async def erase_annotations(connection: WriteConnection, user: UserId, of: Itera
     )
 
 
-async def _tag_ids(connection: WriteConnection, user: UserId, names: Collection[str], now: datetime) -> list[UUID]:
+async def _tag(connection: WriteConnection, user: UserId, annotation: Annotation) -> None:
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    rows = [{"id": uuid7(), "user_id": user, "name": name, "created_at": now} for name in names]
+    same = {"user_id": user, "created_at": annotation.updated_at}
+    rows = [{"id": uuid7(), "name": name, **same} for name in annotation.tags]
     await connection.execute(dialect.insert(tags).values(rows).on_conflict_do_nothing())
-    found = await connection.execute(select(tags.c.id).where(tags.c.user_id == user, tags.c.name.in_(names)))
-    return list(found.scalars())
+    named = and_(tags.c.user_id == user, tags.c.name.in_(annotation.tags))
+    borne = select(literal(annotation.execution_id, Identifier), tags.c.id).where(named)
+    await connection.execute(insert(annotation_tags).from_select(["execution_id", "tag_id"], borne))
 
 
 async def list_tags(connection: ReadConnection, user: UserId) -> list[Tag]:

@@ -131,8 +131,8 @@ class Notebook:
         anchor: Anchor,
         edit: Mapping[str, Any],
         expected: int | None,
-    ) -> int:
-        """Set what an edit names (notes, tags, playbook, rating, initial_risk, mistakes) and return the user's version.
+    ) -> tuple[Annotation, int]:
+        """Set what an edit names (notes, tags, playbook, rating, initial_risk, mistakes); with it comes the version.
 
         Annotations that a merge has brought together become one, on the trade's anchor. Raises `VersionMismatch`.
         """
@@ -150,9 +150,11 @@ class Notebook:
         edited = current._replace(
             **values, execution_id=anchor.execution_id, version=current.version + 1, updated_at=now
         )
-        await repository.erase_annotations(connection, user, [each.execution_id for each in found])
+        replaced = {anchor.execution_id, *(each.execution_id for each in found)}
+        await repository.erase_annotations(connection, user, replaced)
         await repository.write_annotation(connection, user, edited)
-        return await raise_data_version(connection, user, [anchor.account_id], Touches.LABELS)
+        version = await raise_data_version(connection, user, [anchor.account_id], Touches.LABELS)
+        return merged([edited]), version
 
     async def _playbook(self, connection: ReadConnection, user: UserId, wanted: UUID | str | None) -> Playbook | None:
         if wanted is None:

@@ -28,6 +28,7 @@ from tradesense.trades.repository import ORDERS, ExecutionFilter, Sort, TradeFil
 from tradesense.trades.schemas import ExecutionView, NewExecution, Symbol, TradeDetail, TradeEdit, TradeView
 from tradesense.trades.service import (
     AnnotatedTrade,
+    Detailed,
     ManualEntry,
     NumbersTooLong,
     Period,
@@ -126,11 +127,10 @@ async def get_trade(
     trade_id: UUID, user: CurrentUser, archive: TheArchive, _version: DataVersion, response: Response
 ) -> TradeDetail:
     """One of my trades, with its executions."""
-    return await _detail(trade_id, user, archive, response)
+    return _detail(await archive.trade(user.user_id, trade_id), response)
 
 
-async def _detail(trade_id: UUID, user: CurrentUser, archive: TradeArchive, response: Response) -> TradeDetail:
-    found = await archive.trade(user.user_id, trade_id)
+def _detail(found: Detailed, response: Response) -> TradeDetail:
     put_etag(response, version_of(found.annotation))
     return TradeDetail.with_fills(
         found.trade, found.annotation, [ExecutionView.of(execution) for execution in found.executions]
@@ -148,8 +148,9 @@ async def edit_trade(
 ) -> TradeDetail:
     """Write about a trade: notes, tags, playbook, rating, initial risk, mistakes."""
     values = edit.model_dump(exclude_unset=True)
-    put_data_version(response, await archive.annotate(user.user_id, trade_id, values, expected))
-    return await _detail(trade_id, user, archive, response)
+    found, version = await archive.annotate(user.user_id, trade_id, values, expected)
+    put_data_version(response, version)
+    return _detail(found, response)
 
 
 @router.get("/executions", tags=["executions"])

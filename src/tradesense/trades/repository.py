@@ -1,14 +1,15 @@
 """Trades and executions in SQL, each query scoped to its user and to what counts now."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Table, and_, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Integer, Select, Table, and_, bindparam, func, literal, or_, select, tuple_
 
 from tradesense.db.engine import ReadConnection
 from tradesense.db.generations import visible
@@ -20,7 +21,7 @@ from tradesense.domain.instruments import AssetClass
 from tradesense.domain.trades import Direction, TradeId
 from tradesense.http.authentication import UserId
 from tradesense.http.paging import After
-from tradesense.journal.repository import trades_tagged
+from tradesense.journal.repository import USER, trades_tagged
 
 STILL_OPEN: Final = datetime(2199, 12, 31, tzinfo=UTC)
 """Where an open trade stands in the order of closing: after all that are closed."""
@@ -161,59 +162,77 @@ async def list_trades(
     after: After[Any] | None = None,
 ) -> list[TradeRow]:
     """The user's trades that the filter asks for, at most `limit` of them, those after a place in the order."""
+    asked = asdict(wanted)
+    named = frozenset(name for name, value in asked.items() if value is not None)
+    query = _listing(sort, named, wanted.result, wanted.status, follows=after is not None)
+    place = {} if after is None else {"after": after.value, "after_id": after.id}
+    rows = await connection.execute(query, {"user": user, "limit": limit, **asked, **place})
+    return [TradeRow(*row) for row in rows]
+
+
+@lru_cache(maxsize=128)
+def _listing(
+    sort: Sort, named: frozenset[str], result: Result | None, status: Status | None, *, follows: bool
+) -> Select[Any]:
+    """The statement of `list_trades` for filters that name these; building it takes longer than carrying it out."""
     order = ORDERS[sort].by
-    query = _trades(user).where(*_conditions(user, wanted))
-    if after is not None:
+    query = _trades().where(*_conditions(named, result, status))
+    if follows:
         place = tuple_(order, trades.c.id)
-        bound = tuple_(literal(after.value, order.type), literal(after.id, trades.c.id.type))
+        bound = tuple_(bindparam("after", type_=order.type), bindparam("after_id", type_=trades.c.id.type))
         query = query.where(place < bound if sort.descends else place > bound)
     directed = (order.desc(), trades.c.id.desc()) if sort.descends else (order, trades.c.id)
-    return [TradeRow(*row) for row in await connection.execute(query.order_by(*directed).limit(limit))]
+    return query.order_by(*directed).limit(bindparam("limit", type_=Integer))
 
 
 async def find_trade(connection: ReadConnection, user: UserId, trade: UUID) -> TradeRow | None:
     """One of the user's trades."""
-    row = (await connection.execute(_trades(user).where(trades.c.id == trade))).one_or_none()
+    row = (await connection.execute(_one_trade(), {"user": user, "trade": trade})).one_or_none()
     return None if row is None else TradeRow(*row)
 
 
-def _trades(user: UserId) -> Select[Any]:
+@cache
+def _one_trade() -> Select[Any]:
+    return _trades().where(trades.c.id == bindparam("trade"))
+
+
+def _trades() -> Select[Any]:
     own = (trades.c[name] for name in TradeRow._fields[9:])
     about = (trades.c.book_id, instruments.c.symbol, instruments.c.asset_class, instruments.c.underlying)
-    return _shown(user, trades, *about, books.c.multiplier, instruments.c.currency, *own)
+    return _shown(trades, *about, books.c.multiplier, instruments.c.currency, *own)
 
 
-def _executions(user: UserId) -> Select[Any]:
+def _executions() -> Select[Any]:
     own = (executions.c[name] for name in ExecutionRow._fields[7:])
     about = (instruments.c.symbol, instruments.c.asset_class, books.c.multiplier, instruments.c.currency)
-    return _shown(user, executions, *about, *own).where(executions.c.deleted_at.is_(None))
+    return _shown(executions, *about, *own).where(executions.c.deleted_at.is_(None))
 
 
-def _shown(user: UserId, rows: Table[Any], *columns: ColumnElement[Any]) -> Select[Any]:
-    """The user's rows that count: their id and account, then the columns, also of book and instrument."""
+def _shown(rows: Table[Any], *columns: ColumnElement[Any]) -> Select[Any]:
+    """The rows that count of the user in `USER`: id and account, then the columns, also of book and instrument."""
     return (
         select(rows.c.id, rows.c.account_id, accounts.c.name.label("account"), *columns)
         .select_from(rows)
         .join(accounts, accounts.c.id == rows.c.account_id)
         .join(books, books.c.id == rows.c.book_id)
         .join(instruments, instruments.c.id == books.c.instrument_id)
-        .where(accounts.c.user_id == user, accounts.c.deleted_at.is_(None), visible(rows))
+        .where(accounts.c.user_id == USER, accounts.c.deleted_at.is_(None), visible(rows))
     )
 
 
-def _conditions(user: UserId, wanted: TradeFilter) -> list[ColumnElement[bool]]:
+def _conditions(named: Collection[str], result: Result | None, status: Status | None) -> list[ColumnElement[bool]]:
     when = func.coalesce(trades.c.closed_at, trades.c.opened_at)
-    asked: list[tuple[object, Callable[[], ColumnElement[bool]]]] = [
-        (wanted.account, lambda: trades.c.account_id == wanted.account),
-        (wanted.symbol, lambda: instruments.c.symbol == wanted.symbol),
-        (wanted.direction, lambda: trades.c.direction == wanted.direction),
-        (wanted.tag, lambda: trades.c.id.in_(trades_tagged(user, wanted.tag or ""))),
-        (wanted.result, lambda: _ended(wanted.result)),
-        (wanted.status, lambda: (trades.c.closed_at.is_(None)) == (wanted.status is Status.OPEN)),
-        (wanted.first, lambda: when >= literal(wanted.first, UtcDateTime)),
-        (wanted.before, lambda: when < literal(wanted.before, UtcDateTime)),
-    ]
-    return [condition() for value, condition in asked if value is not None]
+    known: dict[str, Callable[[], ColumnElement[bool]]] = {
+        "account": lambda: trades.c.account_id == bindparam("account"),
+        "symbol": lambda: instruments.c.symbol == bindparam("symbol"),
+        "direction": lambda: trades.c.direction == bindparam("direction"),
+        "tag": lambda: trades.c.id.in_(trades_tagged()),
+        "result": lambda: _ended(result),
+        "status": lambda: (trades.c.closed_at.is_(None)) == (status is Status.OPEN),
+        "first": lambda: when >= bindparam("first", type_=UtcDateTime),
+        "before": lambda: when < bindparam("before", type_=UtcDateTime),
+    }
+    return [condition() for name, condition in known.items() if name in named]
 
 
 def _ended(result: Result | None) -> ColumnElement[bool]:
@@ -224,10 +243,15 @@ def _ended(result: Result | None) -> ColumnElement[bool]:
 
 async def executions_of(connection: ReadConnection, user: UserId, trade: TradeRow) -> list[ExecutionRow]:
     """The executions that a trade covers, in its book's order."""
-    query = _executions(user).where(
-        executions.c.book_id == trade.book_id, executions.c.order_key.between(trade.first, trade.last)
-    )
-    return [ExecutionRow(*row) for row in await connection.execute(query.order_by(executions.c.order_key))]
+    covered = {"book": trade.book_id, "first": trade.first, "last": trade.last}
+    return [ExecutionRow(*row) for row in await connection.execute(_executions_of(), {"user": user, **covered})]
+
+
+@cache
+def _executions_of() -> Select[Any]:
+    key = executions.c.order_key
+    covered = and_(executions.c.book_id == bindparam("book"), key.between(bindparam("first"), bindparam("last")))
+    return _executions().where(covered).order_by(key)
 
 
 async def list_executions(
@@ -239,7 +263,7 @@ async def list_executions(
 ) -> list[ExecutionRow]:
     """The user's executions that the filter asks for, newest first, at most `limit` after a place."""
     at = executions.c.at
-    query = _executions(user).order_by(at.desc(), executions.c.id.desc()).limit(limit)
+    query = _executions().order_by(at.desc(), executions.c.id.desc()).limit(limit)
     if wanted.account is not None:
         query = query.where(executions.c.account_id == wanted.account)
     if wanted.symbol is not None:
@@ -250,10 +274,11 @@ async def list_executions(
         query = query.where(at < wanted.before)
     if after is not None:
         query = query.where(or_(at < after.value, and_(at == after.value, executions.c.id < after.id)))
-    return [ExecutionRow(*row) for row in await connection.execute(query)]
+    return [ExecutionRow(*row) for row in await connection.execute(query, {"user": user})]
 
 
 async def find_execution(connection: ReadConnection, user: UserId, execution: UUID) -> ExecutionRow | None:
     """One of the user's executions."""
-    row = (await connection.execute(_executions(user).where(executions.c.id == execution))).one_or_none()
+    query = _executions().where(executions.c.id == execution)
+    row = (await connection.execute(query, {"user": user})).one_or_none()
     return None if row is None else ExecutionRow(*row)

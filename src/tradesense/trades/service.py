@@ -122,12 +122,15 @@ class TradeArchive:
             executions = await repository.executions_of(connection, user, found)
         return Detailed(found, written.get(found.id), executions)
 
-    async def annotate(self, user: UserId, trade: UUID, edit: Mapping[str, Any], expected: int | None) -> int:
-        """Write about a trade and return the user's version; raises `TradeNotFound` and what `Notebook` raises."""
+    async def annotate(
+        self, user: UserId, trade: UUID, edit: Mapping[str, Any], expected: int | None
+    ) -> tuple[Detailed, int]:
+        """Write about a trade; with it comes the user's version. Raises `TradeNotFound` and what `Notebook` raises."""
         async with self._database.write() as connection:
             found = await _present(connection, user, trade)
             anchor = Anchor(found.id, found.anchor, found.account_id)
-            return await self._notebook.annotate(connection, user, anchor, edit, expected)
+            written, version = await self._notebook.annotate(connection, user, anchor, edit, expected)
+            return Detailed(found, written, await repository.executions_of(connection, user, found)), version
 
     async def executions(
         self, user: UserId, wanted: ExecutionFilter, limit: int, after: After[datetime] | None

@@ -123,6 +123,17 @@ async def test_what_is_written_about_a_trade_comes_back_with_it(three_trades: Tr
     assert again.json()["rating"] == 5
 
 
+async def test_an_edit_answers_with_what_a_later_look_shows(three_trades: Trader) -> None:
+    path = f"/trades/{(await three_trades.trades())[0]['id']}"
+    twice = {"notes": "", "tags": ["b", "a", "b"], "mistakes": ["late", "late"], "initial_risk": "2.50"}
+    edited = await three_trades.person.patch(path, json=twice)
+    assert edited.json()["tags"] == ["a", "b"]
+    assert edited.json()["mistakes"] == ["late"]
+    later = await three_trades.person.get(path)
+    assert later.json() == edited.json()
+    assert later.headers["ETag"] == edited.headers["ETag"]
+
+
 async def test_a_playbook_may_be_named_and_an_unknown_one_is_refused(three_trades: Trader) -> None:
     await three_trades.person.post("/playbooks", json={"name": "Fade"})
     (listed,) = await three_trades.trades(symbol="MSFT")
