@@ -77,8 +77,7 @@ async def keel(rate: float, folder: Path, url: str) -> AsyncIterator[Variant]:
     options = TraceOptions(rate=rate)
     with Logs.open(LogOptions(file=folder / f"keel-{rate}.log", source=source)) as logs:
         async with Keel.open(url, f"bench-{rate}", trace_options=options, source=source) as opened:
-            opened.traces.observers.append(logs)
-            opened.observations.follow(logs)
+            opened.log(logs)
 
             async def flush() -> None:
                 await asyncio.to_thread(logs.flush)

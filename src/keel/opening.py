@@ -28,9 +28,11 @@ from keel.locks.contract import Locks
 from keel.locks.leases import LeaseLocks
 from keel.locks.memory import MemoryLockStore
 from keel.locks.redis import RedisLockStore
+from keel.logs.assembly import Logs
 from keel.logs.contract import Source
 from keel.logs.redaction import Redaction
 from keel.measuring import Measured, RedisMetrics, measure, said_of_cache
+from keel.metrics import telling
 from keel.metrics.contract import Metrics
 from keel.metrics.looplag import LoopLag
 from keel.metrics.prometheus import PrometheusMetrics
@@ -157,6 +159,12 @@ class Keel:
             )
             stack.enter_context(current.listed(keel))
             yield keel
+
+    def log(self, logs: Logs) -> None:
+        """Have a line written for each request; and let all instances see lines, set levels, and know what was lost."""
+        self.traces.observers.append(logs)
+        self.observations.follow(logs)
+        self.metrics.read(lambda: telling.of_logs(logs.stats))
 
     @contextmanager
     def running(self) -> Iterator[Self]:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from datetime import timedelta
 from importlib.metadata import version
+from ipaddress import ip_address
 from pathlib import Path
 from socket import gethostname
 from typing import Annotated, Any, Final, Literal, Self
@@ -99,6 +100,10 @@ def _zone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError(f"{name} is no IANA time zone such as Europe/Berlin") from None
     return name
+
+
+def _address(host: str) -> str:
+    return str(ip_address(host))
 
 
 def _log_file(path: Path) -> Path:
@@ -225,7 +230,10 @@ class Settings(BaseModel):
     """Headers that the collector wants: `name=value,name=value`, percent-encoded."""
     scrape_token: SecretStr | None = Field(default=None, alias="TRADESENSE_SCRAPE_TOKEN", min_length=16)
     """What opens the metrics to a program that collects them, as a bearer token; only administrators without it."""
-
+    metrics_port: int | None = Field(default=None, alias="TRADESENSE_METRICS_PORT", ge=1, le=65_000)
+    """From which port on each process, workers too, takes one of its own, for metrics and health; none unless given."""
+    metrics_host: Annotated[str, AfterValidator(_address)] = Field(default="127.0.0.1", alias="TRADESENSE_METRICS_HOST")
+    """The address that those are on."""
     sentry_dsn: Annotated[SecretStr, AfterValidator(_dsn)] | None = Field(default=None, alias="SENTRY_DSN")
     """Where errors go beside being grouped here: a project of Sentry, or of what speaks its protocol."""
 

@@ -384,9 +384,7 @@ def lifespan(settings: Settings, opening: Opening = opened) -> Living:
     async def living(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         with Logs.open(settings.log_options) as logs:
             async with opening(settings) as state:
-                state["keel"].traces.observers.append(logs)
-                state["keel"].observations.follow(logs)
-                state["keel"].metrics.read(lambda: telling.of_logs(logs.stats))
+                state["keel"].log(logs)
                 begin_warming(app, state)
                 recent = await state["logins"].recently_active(WARMED_USERS)
                 state["tasks"].start("warming", state["warming"].warm(*recent))

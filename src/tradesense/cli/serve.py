@@ -69,9 +69,10 @@ def _application(settings: "Settings") -> "FastAPI":
 
     from tradesense.app import create_app
     from tradesense.cli.draining import draining
+    from tradesense.cli.probing import probed
     from tradesense.wiring import opened
 
-    app = create_app(settings, draining(opened))
+    app = create_app(settings, draining(probed(opened)))
     gc.collect()
     gc.freeze()
     return app

@@ -38,15 +38,17 @@ async def run(settings: "Settings") -> None:
 
     from keel.logs.assembly import Logs
     from tradesense.app import create_app
+    from tradesense.cli.probing import probed
     from tradesense.wiring import begin_warming, opened
 
     stopped, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     with Logs.open(settings.log_options) as logs:
-        async with opened(settings) as state:
-            state["keel"].traces.observers.append(logs)
-            state["keel"].observations.follow(logs)
+        async with probed(opened)(settings) as state:
+            state["keel"].log(logs)
             begin_warming(create_app(settings), state)
+            state["health"].start()
             errors().print(f"working, {settings.imports_at_once} imports at a time", soft_wrap=True)
             await stopped.wait()
+            state["health"].drain()

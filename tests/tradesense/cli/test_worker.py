@@ -3,10 +3,14 @@
 import asyncio
 import os
 import signal
+from contextlib import suppress
 
+import httpx
 import pytest
+from pydantic import SecretStr
 
 from tests.tradesense.cli.conftest import Run
+from tests.valkey import free_port
 from tradesense.cli.worker import run as work
 from tradesense.settings import Settings
 
@@ -17,10 +21,27 @@ def test_there_is_no_worker_beside_sqlite(run: Run) -> None:
     assert "DATABASE_URL of PostgreSQL" in ran.err
 
 
-async def test_a_worker_ends_when_it_is_asked_to(settings: Settings, capfd: pytest.CaptureFixture[str]) -> None:
-    asyncio.get_running_loop().call_later(0.2, os.kill, os.getpid(), signal.SIGTERM)
-    await asyncio.wait_for(work(settings), 20)
+async def test_a_worker_answers_probes_until_it_is_asked_to_end(
+    settings: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    port = free_port()
+    settings = settings.model_copy(update={"metrics_port": port, "scrape_token": SecretStr("sixteen characters")})
+    url, headers = f"http://127.0.0.1:{port}/api/v1/monitoring", {"Authorization": "Bearer sixteen characters"}
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group, httpx.AsyncClient() as client:
+        group.create_task(work(settings))
+        while not await _is_ready(client, f"{url}/health/ready"):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.02)
+        scraped = await client.get(f"{url}/metrics", headers=headers)
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert "job_active" in scraped.text
+    assert "log_lines_total" in scraped.text
     assert "working, 2 imports at a time" in capfd.readouterr().err
+
+
+async def _is_ready(client: httpx.AsyncClient, url: str) -> bool:
+    with suppress(httpx.TransportError):
+        return (await client.get(url)).is_success
+    return False
 
 
 def test_a_users_rebuild_is_queued_once_per_account(run: Run) -> None:

@@ -37,6 +37,8 @@ from tradesense.monitoring.schemas.standing import (
 from tradesense.monitoring.service import Decisions, Instance
 
 router = APIRouter()
+probes = APIRouter()
+"""What is asked of each process: of those that serve nobody, too."""
 
 TheHealth = Annotated[HealthChecker, Depends(provided("health", HealthChecker))]
 TheInstance = Annotated[Instance, Depends(provided("instance", Instance))]
@@ -70,7 +72,7 @@ def _told(request: Request, view: StatusView) -> Response:
     return Response(view.model_dump_json(), status, media_type=MEDIA_TYPE if MEDIA_TYPE in asked else _JSON)
 
 
-@router.get("/health", tags=["health"], response_model=HealthView, responses=_either(HealthView))
+@probes.get("/health", tags=["health"], response_model=HealthView, responses=_either(HealthView))
 async def get_health(request: Request, health: TheHealth, instance: TheInstance) -> Response:
     """How the service stands: 200, or 503 where something fails that it cannot do without."""
     report = await health.report()
@@ -80,19 +82,19 @@ async def get_health(request: Request, health: TheHealth, instance: TheInstance)
     )
 
 
-@router.get("/health/live", tags=["health"], response_model=StatusView, responses=_documents(StatusView))
+@probes.get("/health/live", tags=["health"], response_model=StatusView, responses=_documents(StatusView))
 async def get_liveness(request: Request) -> Response:
     """Whether the process answers at all; nothing else is looked at. If it does not, start it anew."""
     return _told(request, StatusView(status=HealthStatus.PASS))
 
 
-@router.get("/health/ready", tags=["health"], response_model=StatusView, responses=_either(StatusView))
+@probes.get("/health/ready", tags=["health"], response_model=StatusView, responses=_either(StatusView))
 async def get_readiness(request: Request, health: TheHealth) -> Response:
     """Whether to send it work: 503 while it starts or is about to stop, and where something critical fails."""
     return _told(request, StatusView(status=HealthStatus.PASS if await health.is_ready() else HealthStatus.FAIL))
 
 
-@router.get(
+@probes.get(
     "/health/detailed",
     tags=["monitoring"],
     response_model=DetailedHealthView,
@@ -117,7 +119,7 @@ _METRICS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-@router.get(
+@probes.get(
     "/metrics",
     tags=["monitoring"],
     dependencies=[Depends(_Scraping())],
