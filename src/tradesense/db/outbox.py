@@ -6,10 +6,25 @@ Who commits a write throws the copies away and marks its row done; where they di
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NewType
+from typing import Any, Final, NamedTuple, NewType
 from uuid import UUID
 
-from sqlalchemy import Boolean, Text, bindparam, cast, delete, func, insert, select, text, type_coerce, update
+from sqlalchemy import (
+    Boolean,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    delete,
+    exists,
+    false,
+    func,
+    insert,
+    select,
+    text,
+    type_coerce,
+    update,
+)
 from sqlalchemy.sql.elements import ColumnElement
 
 from keel.clock import wall_ns
@@ -27,6 +42,18 @@ _OF_NO_DATA: Final = 0
 
 Position = NewType("Position", str)
 """Up to where somebody has read the outbox: PostgreSQL's snapshot of that moment, SQLite's highest id."""
+
+
+class Glance(NamedTuple):
+    """What a reader finds at a glance: where it stands now, whether writes are undone, and whether others have written.
+
+    Nothing is new to a reader that stood nowhere before.
+    """
+
+    position: Position
+    is_any_undone: bool
+    is_any_new: bool
+
 
 _COLUMNS: Final = (
     outbox.c.id,
@@ -91,16 +118,32 @@ async def undone(connection: ReadConnection, after: int = 0) -> list[Write]:
 
 async def position(connection: ReadConnection) -> Position:
     """Where a reader stands who has read all that this transaction sees."""
+    return Position(str(await connection.scalar(select(_position(connection))) or 0))
+
+
+def _position(connection: ReadConnection) -> ColumnElement[Any]:
     if _is_postgresql(connection):
-        return Position((await connection.execute(select(cast(func.txid_current_snapshot(), Text)))).scalar_one())
-    return Position(str(await connection.scalar(select(func.max(outbox.c.id))) or 0))
+        return cast(func.txid_current_snapshot(), Text)
+    return select(func.max(outbox.c.id)).scalar_subquery()
 
 
-async def since(connection: ReadConnection, before: Position) -> AsyncIterator[list[Write]]:
-    """All writes that this transaction sees and one at the position `before` did not, in parts of `AT_ONCE`."""
-    query = select(*_COLUMNS).where(_not_seen_at(connection, before))
+async def glance(connection: ReadConnection, before: Position | None, reader: UUID) -> Glance:
+    """What there is to read, in one statement: most looks find nothing."""
+    news = false() if before is None else exists().where(_news(connection, before, reader))
+    found = select(_position(connection), exists().where(outbox.c.done_at.is_(None)), news)
+    position, is_any_undone, is_any_new = (await connection.execute(found)).one()
+    return Glance(Position(str(position or 0)), bool(is_any_undone), bool(is_any_new))
+
+
+async def since(connection: ReadConnection, before: Position, reader: UUID) -> AsyncIterator[list[Write]]:
+    """All writes of others that this transaction sees and one at the position `before` did not, by `AT_ONCE`."""
+    query = select(*_COLUMNS).where(_news(connection, before, reader))
     async for part in (await connection.stream(query)).partitions(AT_ONCE):
         yield [_write(row) for row in part]
+
+
+def _news(connection: ReadConnection, before: Position, reader: UUID) -> ColumnElement[bool]:
+    return and_(_not_seen_at(connection, before), outbox.c.origin != reader)
 
 
 def _not_seen_at(connection: ReadConnection, before: Position) -> ColumnElement[bool]:

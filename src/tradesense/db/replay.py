@@ -92,11 +92,13 @@ class OutboxReplay:
         """Apply what there is to apply now."""
         now = self._clock.now()
         async with self._database.read() as connection:  # one snapshot: the position is where all of this was read
-            position = await outbox.position(connection)
-            overdue = self._overdue(await outbox.undone(connection))
+            before = self._position if self._sharing is None and self._is_certain(now) else None
+            found = await outbox.glance(connection, before, self._database.origin)
+            overdue = self._overdue(await outbox.undone(connection) if found.is_any_undone else [])
             writes = [*overdue]
-            async for part in self._news(connection, now):
-                writes += part
+            if before is not None and found.is_any_new:
+                async for part in outbox.since(connection, before, self._database.origin):
+                    writes += part
             tags, ended = dict.fromkeys(tags_of(writes)), ended_by(writes)
             async for users_tags in self._everybodys(connection, now):
                 tags |= dict.fromkeys(users_tags)
@@ -107,7 +109,7 @@ class OutboxReplay:
             await self._mark_done(overdue, self._database.write)
         elif overdue:
             await self._sharing.once(REPLAY, partial(self._replay, {write.id for write in overdue}))
-        self._position, self._looked_at = position, now
+        self._position, self._looked_at = found.position, now
 
     async def forget(self, write: Writing) -> int:
         """Drop rows that have been done for an hour, and say how many."""
@@ -163,13 +165,6 @@ class OutboxReplay:
 
     def _is_certain(self, now: datetime) -> bool:
         return self._position is not None and now - self._looked_at <= UNCERTAIN
-
-    async def _news(self, connection: ReadConnection, now: datetime) -> AsyncIterator[list[Write]]:
-        """What others have written since the last look, in parts."""
-        if self._sharing is not None or self._position is None or not self._is_certain(now):
-            return
-        async for writes in outbox.since(connection, self._position):
-            yield [write for write in writes if write.origin != self._database.origin]
 
     async def _everybodys(self, connection: ReadConnection, now: datetime) -> AsyncIterator[list[str]]:
         """The tags of all users, in parts, where it is not known what others have written."""

@@ -4,8 +4,11 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
+
+from sqlalchemy import Exists, select
 
 from keel.tasks import Tasks
 from tradesense.accounts.service import AccountNotFound
@@ -52,6 +55,10 @@ class ImportRunner:
         self._equipment = equipment
         self._park = park
 
+    def waiting(self, now: datetime) -> Exists:
+        """Whether `claim` would find an import, in SQL."""
+        return queue.waiting(now)
+
     async def claim(self) -> Coroutine[Any, Any, None] | None:
         """Claim the import that has waited longest, and give what runs it; None where none waits."""
         claimed = await self._claim()
@@ -60,7 +67,7 @@ class ImportRunner:
     async def _claim(self) -> tuple[ImportRecord, Tenure] | None:
         equipment, now = self._equipment, self._equipment.clock.now()
         async with equipment.database.read() as reader:
-            if not await queue.is_waiting(reader, now):
+            if not await reader.scalar(select(self.waiting(now))):
                 return None
         tenure = Tenure(equipment.database, equipment.clock, equipment.lease)
         record = None

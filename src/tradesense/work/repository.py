@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, NewType
 from uuid import UUID
 
-from sqlalchemy import Select, and_, delete, exists, func, insert, or_, select, tuple_, update
+from sqlalchemy import Exists, Select, and_, delete, exists, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -65,9 +65,9 @@ async def page(
     return [_record(row) for row in await connection.execute(chosen)]
 
 
-async def is_ready(connection: ReadConnection, kinds: Collection[str], now: datetime) -> bool:
-    """Whether `claim` would find something."""
-    return (await connection.execute(select(tasks.c.id).where(_ready(kinds, now)).limit(1))).first() is not None
+def waiting(kinds: Collection[str], now: datetime) -> Exists:
+    """Whether `claim` would find something, in SQL."""
+    return exists().where(_ready(kinds, now))
 
 
 async def claim(

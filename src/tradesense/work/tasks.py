@@ -13,7 +13,7 @@ from keel.tasks import Tasks
 from tradesense.db.engine import Database
 from tradesense.db.fences import Fences
 from tradesense.work.service import collecting
-from tradesense.work.service.lanes import Lane, Source
+from tradesense.work.service.lanes import Lane, Lookout, Queue
 from tradesense.work.service.queue import TaskQueue
 from tradesense.work.service.running import Handler, TaskRunner
 from tradesense.work.service.scheduling import Chore, Scheduler, Turn, chore
@@ -70,6 +70,7 @@ class Work:
         self._waker = waker
         self._runner = TaskRunner(database, clock)
         self._scheduler = Scheduler(database, clock, fences, partial(self.wake, TASKS))
+        self._lookout = Lookout(database, clock)
         self._lanes: dict[str, Lane] = {}
         self.add_lane(TASKS, self._runner, AT_ONCE)
         self.every(TIDY_EVERY, "forgetting tasks", self.queue.forget_done)
@@ -86,9 +87,10 @@ class Work:
         """Do a chore once a day (UTC), `at` so long after midnight, and soon where today's turn was missed."""
         self._add_chore(name, Turn(timedelta(days=1), at), do)
 
-    def add_lane(self, name: str, source: Source, at_once: int) -> None:
+    def add_lane(self, name: str, queue: Queue, at_once: int) -> None:
         """Let what a queue of its own has be done in a lane of its own."""
-        self._lanes[name] = Lane(name, source, self._tasks, at_once=at_once)
+        self._lanes[name] = lane = Lane(name, queue, self._tasks, at_once=at_once, poll=None)
+        self._lookout.add(lane, queue)
 
     def wake(self, lane: str, task_id: UUID) -> None:
         """Tell whoever works in a lane that there is something; it is found without, but later."""
@@ -108,6 +110,7 @@ class Work:
         for lane in self._lanes.values():
             lane.start()
             self._waker.receive(lane)
+        self._tasks.start("looking for work", self._lookout.run())
         self._tasks.start("scheduling", self._scheduler.run())
 
     async def close(self) -> None:

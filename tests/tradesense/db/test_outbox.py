@@ -27,10 +27,14 @@ class Reader:
 
     async def read(self) -> list[Write]:
         async with self._database.read() as connection:
-            before, self._position = self._position, await outbox.position(connection)
+            before, name = self._position, uuid7()
+            found = await outbox.glance(connection, before, name)
+            self._position = found.position
             if before is None:
                 return []
-            return [write async for part in outbox.since(connection, before) for write in part]
+            news = [write async for part in outbox.since(connection, before, name) for write in part]
+            assert found.is_any_new == bool(news)
+            return news
 
 
 async def test_a_write_leaves_a_row_that_says_whose_it_is_and_which_version_it_made(instance: Instance) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, delete, exists, func, insert, literal, or_, select, update
+from sqlalchemy import Exists, and_, delete, exists, func, insert, literal, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from keel.errors import NotFound
@@ -116,9 +116,9 @@ async def earlier_answer(connection: ReadConnection, user_id: UserId, sha256: st
     return await connection.scalar(newest)
 
 
-async def is_waiting(connection: ReadConnection, now: datetime) -> bool:
-    """Whether `claim_next` would find something."""
-    return (await connection.execute(select(imports.c.id).where(_ready(now)).limit(1))).first() is not None
+def waiting(now: datetime) -> Exists:
+    """Whether `claim_next` would find something, in SQL."""
+    return exists().where(_ready(now))
 
 
 async def oldest_queued(connection: ReadConnection, now: datetime) -> datetime | None:

@@ -4,10 +4,14 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Coroutine
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
+from sqlalchemy import Exists, select
+
+from keel.clock import Clock
 from keel.tasks import Tasks
+from tradesense.db.engine import Database
 
 POLL: Final = timedelta(seconds=1)
 """How often a process looks for what nobody was woken for: its message was lost, or its worker died."""
@@ -22,13 +26,22 @@ class Source(Protocol):
         """Claim what has waited longest, and give what does it; None where nothing waits."""
 
 
+class Queue(Source, Protocol):
+    """A source that can be asked together with others."""
+
+    def waiting(self, now: datetime) -> Exists:
+        """Whether `claim` would find something, in SQL."""
+
+
 class Lane:
     """Does what a source has, `at_once` pieces of it in this process.
 
-    What has waited longest comes first, whoever was woken for what.
+    What has waited longest comes first, whoever was woken for what. Where `poll` is None, another looks for it.
     """
 
-    def __init__(self, name: str, source: Source, tasks: Tasks, *, at_once: int = 2, poll: timedelta = POLL) -> None:
+    def __init__(
+        self, name: str, source: Source, tasks: Tasks, *, at_once: int = 2, poll: timedelta | None = POLL
+    ) -> None:
         self.name = name
         self._source = source
         self._tasks = tasks
@@ -38,7 +51,7 @@ class Lane:
         self._is_open = False
 
     def start(self) -> None:
-        """Begin to look, now and every `poll`; once that ends, with its group, nothing more is begun."""
+        """Begin to look, now and after each `poll`; once that ends, with its group, nothing more is begun."""
         self._is_open = True
         self._tasks.start(f"{self.name}: looking", self._look())
 
@@ -83,7 +96,7 @@ class Lane:
 
     async def _rest(self) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._poll.total_seconds()):
+            async with asyncio.timeout(None if self._poll is None else self._poll.total_seconds()):
                 await self._woken.wait()
         self._woken.clear()
 
@@ -93,3 +106,34 @@ class Lane:
         except Exception:  # noqa: BLE001 - logged; the database may be back the next time
             _LOG.exception("the queue of %s cannot be read", self.name)
             return None
+
+
+class Lookout:
+    """Looks for all lanes of a process at once: one statement each `POLL`, however many they are."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._lanes: list[tuple[Lane, Queue]] = []
+
+    def add(self, lane: Lane, queue: Queue) -> None:
+        """Wake a lane where its queue has something."""
+        self._lanes.append((lane, queue))
+
+    async def run(self) -> None:
+        """Look for ever."""
+        while True:
+            await asyncio.sleep(POLL.total_seconds())
+            try:
+                await self.look()
+            except Exception:  # noqa: BLE001 - logged; the database may be back the next time
+                _LOG.exception("the queues cannot be read")
+
+    async def look(self) -> None:
+        """Wake the lanes that have something to do."""
+        now = self._clock.now()
+        async with self._database.read() as connection:
+            found = (await connection.execute(select(*(queue.waiting(now) for _, queue in self._lanes)))).one()
+        for (lane, _), is_waiting in zip(self._lanes, found, strict=True):
+            if is_waiting:
+                lane.wake()

@@ -4,8 +4,10 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
+
+from sqlalchemy import Exists, select
 
 from keel.clock import Clock
 from keel.errors import Refusal
@@ -143,11 +145,15 @@ class TaskRunner:
         self._database = database
         self._clock = clock
 
+    def waiting(self, now: datetime) -> Exists:
+        """Whether `claim` would find a task, in SQL."""
+        return repository.waiting(self.handlers, now)
+
     async def claim(self) -> Coroutine[Any, Any, None] | None:
         """Claim the next task, and give what runs it; None where there is none."""
         now, worker = self._clock.now(), Worker(str(uuid7()))
         async with self._database.read() as connection:
-            if not await repository.is_ready(connection, self.handlers, now):
+            if not await connection.scalar(select(self.waiting(now))):
                 return None
         async with self._database.write() as connection:
             record = await repository.claim(connection, self.handlers, worker, now, now + LEASE)
