@@ -28,10 +28,10 @@ NOT_POSITIVE: Final = "equity not positive"
 NOTHING_REALISED: Final = "nothing realised"
 NO_CLOSED_TRADES: Final = "no closed trades"
 MIXED_CURRENCIES: Final = "mixed currencies"
+FLAT: Final = "no drawdown"
 
 _MONEY, _RATIO, _COUNT, _SECONDS, _DAY = Kind
 
-_FLAT: Final = "no drawdown"
 _RESULTS: Final = "fewer than two different results"
 _RETURNS: Final = "fewer than two different daily returns"
 
@@ -82,14 +82,14 @@ MONETARY: Final = (
     Metric("worst_day", _MONEY, "smallest net P&L of a day"),
     Metric("consistency", _RATIO, "best day ÷ net P&L of all days; lower is more even", "net P&L not positive"),
     Metric("max_drawdown", _RATIO, "min(equity ÷ running peak - 1) on day closes, the start included, flows taken out"),
-    Metric("max_drawdown_start", _DAY, "day of the peak before it", _FLAT),
-    Metric("max_drawdown_trough", _DAY, "day of its lowest close", _FLAT),
+    Metric("max_drawdown_start", _DAY, "day of the peak before it", FLAT),
+    Metric("max_drawdown_trough", _DAY, "day of its lowest close", FLAT),
     Metric("max_drawdown_recovery", _DAY, "first day back at the peak", "no recovery yet"),
     Metric("max_drawdown_money", _MONEY, "min(cumulative net P&L less its running peak) on day closes"),
-    Metric("max_drawdown_money_start", _DAY, "day of the peak before it", _FLAT),
-    Metric("max_drawdown_money_trough", _DAY, "day of its lowest close", _FLAT),
+    Metric("max_drawdown_money_start", _DAY, "day of the peak before it", FLAT),
+    Metric("max_drawdown_money_trough", _DAY, "day of its lowest close", FLAT),
     Metric("max_drawdown_money_recovery", _DAY, "first day back at the peak", "no recovery yet"),
-    Metric("recovery_factor", _RATIO, "net P&L ÷ |max drawdown in money|", _FLAT),
+    Metric("recovery_factor", _RATIO, "net P&L ÷ |max drawdown in money|", FLAT),
     Metric("annualisation", _COUNT, "daily returns in a year: 252 (Monday to Friday), 365 with exits on a weekend"),
     Metric("cagr", _RATIO, "Π(1 + daily return)^(annualisation ÷ n) - 1", "not a finite number"),
     Metric("volatility", _RATIO, "standard deviation (ddof 1) of daily returns × √annualisation", _RETURNS),
@@ -97,7 +97,7 @@ MONETARY: Final = (
     Metric(
         "sortino", _RATIO, "mean ÷ √(mean of min(r, 0)² over all n) of daily returns × √annualisation", "no losing day"
     ),
-    Metric("calmar", _RATIO, "CAGR ÷ |max drawdown|", _FLAT),
+    Metric("calmar", _RATIO, "CAGR ÷ |max drawdown|", FLAT),
     Metric("ulcer_index", _RATIO, "√(mean of the squared drawdowns of daily closes)"),
     Metric("var_95", _RATIO, "5 % quantile of daily returns, linear between neighbours (historical)"),
     Metric("cvar_95", _RATIO, "mean of the worst 5 % of daily returns"),

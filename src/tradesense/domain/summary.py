@@ -17,6 +17,7 @@ from tradesense.domain.equity import Capital, Drawdown, Returns, curve, daily_re
 from tradesense.domain.ledger import Ledger
 from tradesense.domain.local_time import SECOND, microseconds
 from tradesense.domain.metrics import (
+    FLAT,
     METRICS,
     MIXED_CURRENCIES,
     MONETARY,
@@ -213,15 +214,18 @@ def _performance(view: View, capital: Capital | None, risk_free: float) -> Part:
     path = curve(view, capital)
     fall = path.drawdown_money()
     return _merged(
-        _part(_span("max_drawdown", path.drawdown()), path.why),
-        _part(_span("max_drawdown_money", fall), None if fall else NOTHING_REALISED),
+        _span("max_drawdown", path.drawdown(), path.why),
+        _span("max_drawdown_money", fall, NOTHING_REALISED),
         _part(_recovery(view, fall), None if fall else NOTHING_REALISED),
         _ratios(daily_returns(view.daily, capital), risk_free),
     )
 
 
-def _span(key: str, drawdown: Drawdown | None) -> dict[str, Value]:
-    return dict(zip((key, f"{key}_start", f"{key}_trough", f"{key}_recovery"), drawdown or [None] * 4, strict=True))
+def _span(key: str, drawdown: Drawdown | None, why: str | None) -> Part:
+    keys = (key, f"{key}_start", f"{key}_trough", f"{key}_recovery")
+    if drawdown is None:
+        return _part(dict.fromkeys(keys), why)
+    return _part(dict(zip(keys, drawdown, strict=True)), None if drawdown.trough else FLAT)
 
 
 def _recovery(view: View, fall: Drawdown | None) -> dict[str, Value]:
