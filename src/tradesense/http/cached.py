@@ -12,6 +12,7 @@ from keel.context import Principal as Asking
 from keel.errors import Forbidden, NotAuthenticated
 from tradesense.http import freshness
 from tradesense.http.authentication import Principal, authenticate, known_principal
+from tradesense.http.types import INT64_MAX
 from tradesense.http.versions import HEADER
 
 P = ParamSpec("P")
@@ -19,6 +20,7 @@ T = TypeVar("T")
 
 _HEADER: Final = HEADER.lower().encode()
 _HOT: Final = "authenticated"
+_MOST_DIGITS: Final = len(str(INT64_MAX))
 TTL: Final = timedelta(minutes=10)
 """How long an answer is kept that no write makes worthless."""
 
@@ -68,6 +70,6 @@ def version_for(scope: Scope, given: Mapping[bytes, bytes], principal: Principal
 
 
 def _version(scope: Scope, principal: Principal, carried: bytes) -> int | None:
-    if not carried.isdigit() or int(carried) > principal.data_version:
+    if not carried.isdigit() or len(carried) > _MOST_DIGITS or int(carried) > principal.data_version:
         return None
     return freshness.demanded_of(scope, principal, int(carried))

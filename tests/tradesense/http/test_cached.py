@@ -111,7 +111,8 @@ async def test_a_version_that_is_there_is_served_from_the_cache_and_one_that_is_
     version = (await user.get("/portfolio/summary")).json()["version"]
     assert await seen(user, "/portfolio/summary", **{"X-Data-Version": str(version)}) == (200, "hit")
     assert await seen(user, "/portfolio/summary", **{"X-Data-Version": str(version + 1)}) == (412, None)
-    assert await seen(user, "/portfolio/summary", **{"X-Data-Version": "one"}) == (422, None)
+    for unreadable in ("one", "9" * 19 + "9", "9" * 5000):
+        assert await seen(user, "/portfolio/summary", **{"X-Data-Version": unreadable}) == (422, None)
 
 
 @pytest.mark.usefixtures("stored")
