@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, NewType
 from uuid import UUID
 
-from sqlalchemy import Delete, Table, Update, and_, bindparam, delete, literal_column, or_, select, update
+from sqlalchemy import Delete, Table, Update, and_, bindparam, delete, exists, literal_column, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from keel.clock import Clock
@@ -178,11 +178,13 @@ async def purge(database: Database, account_id: UUID, generation: int, kept_sinc
 
     `kept_since` is the time after which one must have been deleted to stay.
     """
-    for table in TABLES:
-        dead = and_(table.c.account_id == account_id, table.c.died <= generation, _dead(table))
-        if table is executions:
-            dead = and_(dead, or_(executions.c.deleted_at.is_(None), executions.c.deleted_at < kept_since))
-        await _in_chunks(database, table, dead, delete(table).where(_is_row(table)), database.write)
+    dead = {table: and_(table.c.account_id == account_id, table.c.died <= generation, _dead(table)) for table in TABLES}
+    dead[executions] &= or_(executions.c.deleted_at.is_(None), executions.c.deleted_at < kept_since)
+    async with database.read() as reader:
+        found = (await reader.execute(select(*(exists().where(each) for each in dead.values())))).one()
+    for (table, where), is_any in zip(dead.items(), found, strict=True):
+        if is_any:
+            await _in_chunks(database, table, where, delete(table).where(_is_row(table)), database.write)
 
 
 def _dead(table: Table[Any]) -> ColumnElement[bool]:

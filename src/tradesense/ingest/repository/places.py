@@ -66,10 +66,13 @@ def _account(row: Any) -> Account:  # noqa: ANN401 - a row of the columns above
     return Account(**{**row._mapping, "method": Method(row.method), "multipliers": multipliers})  # noqa: SLF001
 
 
-async def find_account(connection: ReadConnection, user_id: UserId, account_id: UUID) -> Account | None:
-    """One of a user's accounts."""
+async def find_account(
+    connection: ReadConnection, user_id: UserId, account_id: UUID, *, hold: bool = False
+) -> Account | None:
+    """One of a user's accounts; with `hold` nobody else changes it before the transaction ends."""
     theirs = and_(accounts.c.id == account_id, accounts.c.user_id == user_id, accounts.c.deleted_at.is_(None))
-    row = (await connection.execute(select(*_ACCOUNT).where(theirs))).one_or_none()
+    query = select(*_ACCOUNT).where(theirs)
+    row = (await connection.execute(query.with_for_update() if hold else query)).one_or_none()
     return None if row is None else _account(row)
 
 

@@ -135,13 +135,11 @@ class Changes:
     async def _destination(
         self, connection: WriteConnection, tenure: Tenure, user_id: UserId, account_id: UUID
     ) -> Destination:
-        if await places.find_account(connection, user_id, account_id) is None:
-            raise AccountNotFound
-        claim = await tenure.claim(connection, account_id)
-        account = await places.find_account(connection, user_id, account_id)  # as whoever had the claim has left it
+        # As whoever had the claim has left it.
+        account = await places.find_account(connection, user_id, account_id, hold=True)
         if account is None:
             raise AccountNotFound
-        return Destination(account, claim)
+        return Destination(account, await tenure.claim(connection, account_id))
 
     async def _is_imported_into(self, account_ids: list[UUID]) -> bool:
         async with self._database.read() as connection:

@@ -113,10 +113,11 @@ class Rebuild:
         for first in range(0, len(book_ids), ledgers.BOOKS_AT_ONCE):
             some = book_ids[first : first + ledgers.BOOKS_AT_ONCE]
             coming = self._page(some, Position(some[0], after))
-            while page := coming.result():
+            while len(page := coming.result()) == ledgers.PAGE:
                 book_id, _, order_key, *_ = page[-1]
                 coming = self._page(some, Position(book_id, order_key))
                 yield page
+            yield page
 
     def _page(self, book_ids: Sequence[int], position: Position) -> Future[Sequence[Raw]]:
         return self._desk.read_ahead(ledgers.executions_of, self._rows, self._claim, book_ids, position)
