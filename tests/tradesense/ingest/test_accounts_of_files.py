@@ -1,6 +1,7 @@
 """Which account a file's rows go into."""
 
 from decimal import Decimal
+from uuid import UUID
 
 from tests.tradesense.ingest.conftest import World, generic
 from tests.tradesense.ingest.test_importing import FOUR
@@ -61,6 +62,15 @@ async def test_all_rows_go_into_the_account_that_was_asked_for(world: World) -> 
     assert record.accounts == [str(account)]
     assert "U1, U2" in record.warnings[0]
     assert len(await world.accounts()) == 1
+
+
+async def test_a_file_of_another_account_than_the_one_asked_for_is_warned_about(world: World) -> None:
+    own = await world.take(generic(_of("U1"), HEADER))
+    (account,) = own.accounts
+    other = await world.take(generic(_of("U2"), HEADER), account_id=UUID(account))
+    assert own.warnings == []
+    assert other.accounts == [account]
+    assert "names the account U2; all of it went into U1" in other.warnings[0]
 
 
 async def test_an_account_deleted_meanwhile_fails_the_import(world: World) -> None:

@@ -70,8 +70,7 @@ class Choice:
             raise AccountNotFound
         destination = await self._claimed(account)
         labels = [one.label for one in named if one.label is not None]
-        told = f"the file names several accounts ({', '.join(labels)}); all of it went into {account.name}"
-        return Chosen({one.label: destination for one in named}, [told] if len(labels) > 1 else [], {})
+        return Chosen({one.label: destination for one in named}, _doubts(labels, account), {})
 
     async def by_label(self, named: Sequence[Named]) -> Chosen:
         """Each label has its account; raises `NeedsInput` where rows without one could go into several, `AccountBusy`.
@@ -124,6 +123,17 @@ class Choice:
         )
         account = await places.get_unshown(self._connection, account_id)
         return Destination(account, await self._tenure.claim(self._connection, account_id), is_created=True)
+
+
+def _doubts(labels: Sequence[str], into: Account) -> list[str]:
+    """What to say where a file names other accounts than the one that it goes into."""
+    if len(labels) > 1:
+        return [f"the file names several accounts ({', '.join(labels)}); all of it went into {into.name}"]
+    if labels and into.label not in {None, *labels}:
+        return [
+            f"the file names the account {labels[0]}; all of it went into {into.name}, whose files name {into.label}"
+        ]
+    return []
 
 
 def _labelled(accounts: Iterable[Account], label: str | None) -> Account | None:
