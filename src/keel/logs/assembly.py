@@ -80,7 +80,7 @@ class Logs:
             self.levels.of(ACCESS)
         is_certain = self._has_all_requests and request.kind != "job" and not request.is_routine
         if is_certain or self.levels.of(ACCESS) <= level_of(request):
-            self.put(request)
+            self._writer.put_request(request)
 
     def _levels_changed(self) -> None:
         self._has_all_requests = self.levels.of(ACCESS) <= LEVELS["info"]

@@ -23,8 +23,8 @@ _BOOL: Final = ("false", "true")
 _FAILED: Final = 500
 _TOO_MANY: Final = 429
 _DISCONNECTED: Final = '"disconnected":true,'
-_Same = tuple[Principal | None, str | None, str, int, str]
-"""Of a request that did not raise: its user, route, method and status, and what the cache had."""
+_Same = tuple[Principal | None, str | None, str, int, str, bool]
+"""Of a request that did not raise: user, route, method, status, what the cache had, and whether it is routine."""
 _MOST_SAME: Final = 1024
 _FIRST: Final = ("timestamp", "level", "event", "logger")
 _OWN: Final = frozenset(
@@ -33,7 +33,7 @@ _OWN: Final = frozenset(
 
 
 class Renderer:
-    """Makes bytes of lines, with every secret taken out."""
+    """Makes bytes of lines, with every secret taken out. It may be used by several threads."""
 
     def __init__(self, source: Source, form: Form, redaction: Redaction) -> None:
         self._source = {
@@ -52,16 +52,19 @@ class Renderer:
         self._finish = self._json if self._is_json else self._console
         self._source_json = "".join(f'"{name}":{self._text(value)},' for name, value in self._source.items())
         self._same: dict[_Same, tuple[str, str]] = {}
-        self._second = 0
-        self._second_text = ""
+        self._second = (0, "")
 
     def render(self, line: "Line | Segment") -> bytes:
         """A line, its end included."""
         if not isinstance(line, Segment):
             return self._finish(self.document(line))
-        if line.kind == "http" and line.exception is None and self._is_json:
-            return self._access_json(line)
-        return self._finish(self.access(line))
+        return self.at_once(line) or self._finish(self.access(line))
+
+    def at_once(self, segment: Segment) -> bytes | None:
+        """A request's line, where it takes no longer than to have another thread do it; else None."""
+        if segment.kind == "http" and segment.exception is None and self._is_json:
+            return self._access_json(segment)
+        return None
 
     def document(self, line: Line) -> dict[str, Any]:
         """What a line says, by name."""
@@ -105,7 +108,14 @@ class Renderer:
 
         What a line says of who has asked, for what, and how it went, is said again and again, and so put together once.
         """
-        same = (segment.user_id, segment.route, segment.method, segment.status, segment.cache)
+        same = (
+            segment.user_id,
+            segment.route,
+            segment.method,
+            segment.status,
+            segment.cache,
+            segment.is_routine,
+        )
         begin, middle = self._same.get(same) or self._put_together(same)
         took_ns = segment.ended_ns - segment.began_ns
         db_ms = round(segment.queries_s * 1000, 3) if segment.queries else 0.0
@@ -119,8 +129,8 @@ class Renderer:
 
     def _put_together(self, same: _Same) -> tuple[str, str]:
         """What stands between the timestamp and the ids, and between those and the sizes."""
-        user, route, method, status, cache = same
-        level = "error" if status >= _FAILED else "info"
+        user, route, method, status, cache, is_routine = same
+        level = "debug" if is_routine else "error" if status >= _FAILED else "info"
         begin = f'","level":"{level}","event":"request","logger":"{ACCESS}",{self._source_json}"request_id":"'
         middle = (
             f'","user_id":{"null" if user is None else self._text(user)},"route":{msgspec.json.encode(route).decode()},'
@@ -144,9 +154,10 @@ class Renderer:
     def _timestamp(self, at_ns: int) -> str:
         """RFC 3339 in UTC, to the microsecond."""
         second, rest = divmod(at_ns, _SECOND_NS)
-        if second != self._second:
-            self._second, self._second_text = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        return f"{self._second_text}.{rest // 1000:06d}Z"
+        told = self._second
+        if second != told[0]:
+            told = self._second = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        return f"{told[1]}.{rest // 1000:06d}Z"
 
     def _json(self, said: dict[str, Any]) -> bytes:
         try:

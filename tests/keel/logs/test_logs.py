@@ -90,14 +90,25 @@ def test_a_request_has_one_line_with_every_field() -> None:
     }
 
 
-@pytest.mark.parametrize("kind", ["plain", "odd"])
-def test_the_quick_way_says_the_same(kind: str) -> None:
-    segment = request(503 if kind == "odd" else 200)
-    if kind == "odd":
-        segment.user_id, segment.route, segment.cache, segment.disconnected = 'a"\u2028\n', "/a/{b}", "other", True
+def test_the_quick_way_says_the_same() -> None:
     renderer = Renderer(Source("a b", "1", "", "x"), Form.JSON, Redaction())
-    assert json.loads(renderer.render(segment)) == renderer.access(segment)
-    assert renderer.render(segment).count(b"\n") == 1
+    plain, odd, routine, quiet = request(), request(503), request(503), request()
+    odd.user_id, odd.route, odd.cache, odd.disconnected = 'a"\u2028\n', "/a/{b}", "other", True
+    routine.is_routine = True
+    quiet.queries, quiet.queries_s = 0, 0.0
+    for segment in (plain, odd, routine, quiet, odd, plain):
+        said = renderer.at_once(segment)
+        assert said is not None
+        assert json.loads(said) == renderer.access(segment)
+        assert said.count(b"\n") == 1
+
+
+def test_what_is_said_again_is_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("keel.logs.rendering._MOST_SAME", 3)
+    renderer = Renderer(Source(), Form.JSON, Redaction())
+    for status in range(200, 210):
+        assert renderer.at_once(request(status))
+        assert len(renderer._same) <= 3
 
 
 def test_a_request_that_failed_says_why() -> None:
