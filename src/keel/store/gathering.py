@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, TypeVar
@@ -52,12 +52,18 @@ class Gathering:
     What `here` keeps beside is for when the store is away. What happens to that is nobody's concern but `dropped`'s.
     """
 
-    def __init__(self, store: Store, tasks: Tasks, source: Source | None = None, here: Store | None = None) -> None:
-        source = source or Source()
+    def __init__(
+        self,
+        store: Store,
+        tasks: Tasks,
+        source: Source,
+        here: Store,
+        keep_whole: Callable[[str], None],
+    ) -> None:
         self.dropped = Dropped()
         self._store = store
-        self._here = here or store
-        self._tallies = Tallies(source.instance)
+        self._here = here
+        self._tallies = Tallies(source.instance, keep_whole)
         self._requests: deque[Segment] = deque(maxlen=MOST_LINES)
         self._traces: deque[Segment] = deque()
         self._lines: deque[Line] = deque(maxlen=MOST_LINES)

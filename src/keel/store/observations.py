@@ -41,7 +41,7 @@ class Observations:
         self.source = source
         self.store = store
         self._here = store if store.scope == "instance" else MemoryStore()
-        self.gathering = Gathering(store, tasks, source, self._here)
+        self.gathering = Gathering(store, tasks, source, self._here, traces.keep_whole)
         self.reported: dict[str, Callable[[], object]] = {}
         self._known = Known(store)
         self._known_here = self._known if self._here is store else Known(self._here)

@@ -9,6 +9,7 @@ import zstandard
 from keel.context import Segment, SpanRecord, hex_id
 from keel.logs.redaction import Redaction
 from keel.store.contract import BODY_BYTES, Part, SpanPart, Summary
+from keel.traces.otlp import segment_attributes
 
 _LARGEST: Final = 8 << 20
 """What a body may be when it is unpacked."""
@@ -68,7 +69,7 @@ class Packing:
             queries=segment.queries,
             queries_us=round(segment.queries_s * 1e6),
             cache=segment.cache[:_LONGEST_NAME],
-            attributes=self._attributes(segment.attributes),
+            attributes=_known(segment_attributes(segment, self._redaction)),
             message=self._redaction.text(exception["message"])[:_LONGEST_TEXT],
             frames=[f"{each['file']}:{each['line']} {each['function']}" for each in exception["frames"]][
                 -_MOST_FRAMES:
@@ -102,6 +103,10 @@ class Packing:
             redacted = {name: self._redaction.field(name, value) for name, value in attributes.items()}
             clean = self._clean[id(attributes)] = (attributes, redacted)
         return clean[1]
+
+
+def _known(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in attributes.items() if value is not None}
 
 
 def title(segment: Segment) -> str:

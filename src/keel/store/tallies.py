@@ -5,6 +5,7 @@ with 8000 a second it held the event loop for 355 ms on a busy machine, and for 
 """
 
 from bisect import bisect_left
+from collections.abc import Callable
 from typing import Any, Final, Literal
 
 from keel.context import Segment, Statement
@@ -28,10 +29,14 @@ _Key = str | tuple[str, str | None]
 
 
 class Tallies:
-    """Counts for one instance until they are taken; each tally has a number for every one of `figures.FIELDS`."""
+    """Counts for one instance until they are taken; each tally has a number for every one of `figures.FIELDS`.
 
-    def __init__(self, instance: str) -> None:
+    Of a statement that is noted the trace is kept, too: `keep_whole` is told its id.
+    """
+
+    def __init__(self, instance: str, keep_whole: Callable[[str], None]) -> None:
         self._instance = instance
+        self._keep_whole = keep_whole
         self._requests: dict[_Key, list[int]] = {}
         self._statements: dict[str, list[int]] = {}
         self._notes: list[Note] = []
@@ -92,6 +97,8 @@ class Tallies:
         if len(self._noted) >= _MOST_NOTED:
             self._noted.clear()
         self._noted[key] = at
+        if not segment.is_kept:
+            self._keep_whole(segment.trace_id)
         note = Note(
             kind=kind,
             at_ns=at,

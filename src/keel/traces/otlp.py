@@ -62,13 +62,14 @@ def encode_segments(segments: Sequence[Segment], source: Source, redaction: Reda
 
 def segment_attributes(segment: Segment, redaction: Redaction) -> dict[str, Any]:
     """What is known of a segment, by the stable conventions, without secrets."""
-    said: dict[str, Any] = {"enduser.id": segment.user_id, **redaction.fields(segment.attributes or {})}
+    user = None if segment.user_id is None else str(segment.user_id)
+    said: dict[str, Any] = {"enduser.id": user, **redaction.fields(segment.attributes or {})}
     if segment.kind != "job":
         said |= {
             "http.request.method": segment.method,
             "http.route": segment.route,
             "http.response.status_code": segment.status or None,
-            "url.path": redaction.text(segment.path),
+            "url.path": redaction.text(segment.path[:_LONGEST]),
             "client.address": segment.address or None,
             "user_agent.original": redaction.text(segment.user_agent[:_LONGEST].decode("latin-1")) or None,
             "http.request.body.size": segment.request_bytes,

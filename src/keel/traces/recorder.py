@@ -74,9 +74,7 @@ class Traces:
             self._keep(segment)
         elif (now - segment.began_ns >= self._slow_ns and self._was_slow(segment)) or segment.failed:
             self._keep(segment)
-            self.bring_back(segment.trace_id)
-            for wanted in self.wanted:
-                wanted(segment.trace_id)
+            self.keep_whole(segment.trace_id)
         else:
             self.stats.dropped += 1
             self._regrets.drop(segment)
@@ -87,6 +85,12 @@ class Traces:
                 _LOG.exception("an observer of requests failed")
         if segment.error is not None:
             segment.error = None
+
+    def keep_whole(self, trace_id: str) -> None:
+        """Keep what was dropped of a trace, and what will yet come of it, here and elsewhere."""
+        self.bring_back(trace_id)
+        for wanted in self.wanted:
+            wanted(trace_id)
 
     def bring_back(self, trace_id: str) -> None:
         """Keep what was dropped of a trace, and what will yet come of it: a part of it is kept, here or elsewhere."""

@@ -79,6 +79,7 @@ async def test_a_trace_is_kept_whole() -> None:
     async with observing(MemoryStore()) as (seen, traces):
         segment = traces.begin("http", "", Parent("ab" * 16, 0xF, is_sampled=False))
         segment.method, segment.route, segment.user_id, segment.status = "GET", "/trades", 42, 200
+        segment.path, segment.user_agent, segment.address = "/trades?", b"browser", "192.0.2.1"
         segment.spans.append(child(segment, "SELECT trades", **{"db.query.text": "SELECT ?", "rows": 3}))
         segment.begun_spans = 2
         traces.end(segment)
@@ -87,6 +88,11 @@ async def test_a_trace_is_kept_whole() -> None:
             await seen.told(Known.trace, "cd" * 16)
     assert (part.summary.name, part.summary.parent_id, part.summary.instance) == ("GET /trades", f"{15:016x}", "here:1")
     assert (part.user_id, part.left_out) == ("42", 1)
+    assert part.attributes is not None
+    expected = {"enduser.id": "42", "http.request.method": "GET", "http.route": "/trades", "url.path": "/trades?"}
+    expected |= {"user_agent.original": "browser", "client.address": "192.0.2.1"}
+    assert part.attributes.items() >= expected.items()
+    assert part.attributes["http.response.status_code"] == 200
     (span,) = part.spans
     assert (span.name, span.parent_id, span.duration_us) == ("SELECT trades", part.summary.span_id, 5000)
     assert span.attributes == {"db.query.text": "SELECT ?", "rows": 3}
@@ -199,6 +205,20 @@ async def test_slow_and_repeated_statements_are_noted_with_their_callers_and_not
         "SELECT one": (36, 36.0),
         "SELECT fine": (6, 6.0),
     }
+
+
+async def test_of_a_statement_that_is_noted_the_trace_is_kept_whole() -> None:
+    async with observing(MemoryStore(), NONE) as (seen, traces):
+        caused = request(traces, "/before")
+        parent = Parent(caused.trace_id, caused.span_id, is_sampled=False)
+        slow = {"SELECT slow": Statement(1, 0.4, 0.4, "shop/a.py:3 f")}
+        noted = request(traces, statements=slow, queries=1, parent=parent)
+        again = request(traces, statements=slow, queries=1)
+        (note,) = await seen.told(Known.notes, Period.HOUR)
+        parts = await seen.told(Known.trace, noted.trace_id)
+    assert (note.trace_id, note.is_kept) == (noted.trace_id, True)
+    assert {part.summary.route for part in parts} == {"/before", "/trades"}
+    assert not again.is_kept
 
 
 async def test_a_body_that_is_too_large_loses_its_last_spans(monkeypatch: pytest.MonkeyPatch) -> None:
