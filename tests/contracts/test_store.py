@@ -28,7 +28,7 @@ from keel.store.contract import (
     weight,
 )
 from keel.store.figures import PEAK, TOTAL, summed
-from keel.store.memory import MemoryStore
+from keel.store.memory import RECENT, MemoryStore
 from keel.store.redis import RedisStore
 
 NOON = 1_772_452_800
@@ -197,13 +197,14 @@ async def test_levels_are_known_by_logger(store: Store) -> None:
     assert await store.levels() == {"keel.cache": Level("info", 6), "root": Level("warning", 7)}
 
 
-async def test_windows_are_forgotten() -> None:
-    store = MemoryStore()
-    most = WINDOWS[REQUESTS][Resolution.MINUTE]
+@pytest.mark.parametrize("beside", [False, True])
+async def test_windows_are_forgotten(*, beside: bool) -> None:
+    store, kept = (MemoryStore.beside(), RECENT) if beside else (MemoryStore(), WINDOWS)
+    most = kept[REQUESTS][Resolution.TEN_MINUTES]
     for number in range(most + 5):
-        await store.add(counted("GET /trades", {"00": 1}, NOON + 60 * number))
-    totals = await store.totals(REQUESTS, Resolution.MINUTE, NOON, NOON + 60 * (most + 5))
-    assert [each.at for each in totals] == [NOON + 60 * number for number in range(5, most + 5)]
+        await store.add(counted("GET /trades", {"00": 1}, NOON + 600 * number))
+    totals = await store.totals(REQUESTS, Resolution.TEN_MINUTES, NOON, NOON + 600 * (most + 5))
+    assert [each.at for each in totals] == [NOON + 600 * number for number in range(5, most + 5)]
 
 
 @pytest.fixture

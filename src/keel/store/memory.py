@@ -1,9 +1,9 @@
 """The store of one process: rings in its memory."""
 
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import islice
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 from keel.store.contract import (
     BODIES_BYTES,
@@ -32,17 +32,33 @@ SUMMARIES: Final = MOST_SUMMARIES // 5
 BODIES: Final = BODIES_BYTES // 4
 FIELDS: Final = MOST_FIELDS // 2
 """Less than a server has: it is this process's memory, and a field takes more of it."""
+RECENT: Final[Mapping[Family, Mapping[Resolution, int]]] = {
+    Family.REQUESTS: {Resolution.MINUTE: 62, Resolution.TEN_MINUTES: 38, Resolution.HOUR: 26},
+    Family.STATEMENTS: {Resolution.TEN_MINUTES: 38, Resolution.HOUR: 26},
+}
+"""Windows for who looks beside what is shared, for as long as that is away."""
 _Windows = OrderedDict[int, dict[str, dict[str, int]]]
 """Fields by when a window begins, and by name."""
 
 
 class MemoryStore:
-    """Implements `Store`, for whoever has no Redis: `most` summaries, bodies of so many bytes, fields of a window."""
+    """Implements `Store`, for whoever has no Redis, or none just now.
+
+    It keeps `most` summaries, bodies of so many bytes, fields of a window, and windows.
+    """
 
     scope: Literal["instance", "shared"] = "instance"
 
-    def __init__(self, *, most: int = SUMMARIES, bodies: int = BODIES, fields: int = FIELDS) -> None:
+    def __init__(
+        self,
+        *,
+        most: int = SUMMARIES,
+        bodies: int = BODIES,
+        fields: int = FIELDS,
+        kept: Mapping[Family, Mapping[Resolution, int]] = WINDOWS,
+    ) -> None:
         self._fields = fields
+        self._kept = kept
         self._room = bodies
         self._summaries: deque[tuple[int, Summary]] = deque(maxlen=most)
         self._summarised = 0
@@ -56,10 +72,15 @@ class MemoryStore:
         self._reports: dict[str, bytes] = {}
         self._levels: dict[str, Level] = {}
 
+    @classmethod
+    def beside(cls) -> Self:
+        """One beside a store that is shared: what is recent, in a quarter of the room."""
+        return cls(most=SUMMARIES // 4, bodies=BODIES // 4, kept=RECENT)
+
     async def add(self, batch: Batch) -> None:
         """Keep what was observed; nobody else wants traces."""
         for (family, minute, name), fields in batch.counts.items():
-            for resolution, most in WINDOWS[family].items():
+            for resolution, most in self._kept[family].items():
                 at = minute - minute % WINDOW_S[resolution]
                 self._count((family, resolution), most, at, name, fields)
         for summary, body in batch.traces:

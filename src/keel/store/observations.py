@@ -40,7 +40,7 @@ class Observations:
     def __init__(self, store: Store, traces: Traces, tasks: Tasks, source: Source) -> None:
         self.source = source
         self.store = store
-        self._here = store if store.scope == "instance" else MemoryStore()
+        self._here = store if store.scope == "instance" else MemoryStore.beside()
         self.gathering = Gathering(store, tasks, source, self._here, traces.keep_whole)
         self.reported: dict[str, Callable[[], object]] = {}
         self._known = Known(store)
