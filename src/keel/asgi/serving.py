@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from keel.asgi.express import ATTRIBUTE, Asked, Express
+from keel.asgi.stalling import Unread
 from keel.cache.stored import Headers
 
 MOST_REMEMBERED: Final = 8
@@ -60,6 +61,7 @@ class ExpressProtocol(HttpToolsProtocol):
         """Whether the last request that has begun is complete: what comes next is the beginning of one."""
         self._latest: Asked[Any] | None = None
         """What was answered at once since the last look."""
+        self._unread = Unread(self.loop)
 
     # What comes in
 
@@ -172,6 +174,29 @@ class ExpressProtocol(HttpToolsProtocol):
             self._wait(left)
         else:
             super().timeout_keep_alive_handler()
+            self._unread.watch(self.transport)
+
+    # What is not taken
+
+    def pause_writing(self) -> None:
+        """The client does not keep up."""
+        super().pause_writing()
+        self._unread.watch(self.transport)
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        super().resume_writing()
+        self._unread.forget()
+
+    def shutdown(self) -> None:
+        """Let the answer that is under way be the last, and do not wait for a client that takes nothing of it."""
+        super().shutdown()
+        self._unread.end(self.transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone."""
+        self._unread.forget()
+        super().connection_lost(exc)
 
 
 def _lines(headers: Headers) -> tuple[Headers, bytes]:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from uvicorn import Config, Server
@@ -16,6 +17,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
+from keel.asgi.serving import ExpressProtocol
 from keel.tasks import Tasks
 from tests.application import Person, Served
 from tests.conftest import CHECKOUT
@@ -41,7 +43,13 @@ def example(language: str, containing: str) -> str:
 async def listening(app: Served) -> AsyncIterator[tuple[Server, str]]:
     """The application behind a server of its own, and its URL."""
     config = Config(
-        app, lifespan="off", ws=Sockets, ws_max_size=MOST_BYTES, ws_per_message_deflate=False, log_config=None
+        app,
+        lifespan="off",
+        http=ExpressProtocol,
+        ws=Sockets,
+        ws_max_size=MOST_BYTES,
+        ws_per_message_deflate=False,
+        log_config=None,
     )
     server = Server(config)
     with sockets.create_server(("127.0.0.1", 0)) as listener:
@@ -174,6 +182,32 @@ async def test_a_client_that_never_reads_is_let_go_and_does_not_hold_up_the_end(
                 await events.publish(own(user), "x" * 60_000)
         await soon(lambda: not lines._lines and not server.server_state.connections, 30)
         transport.abort()
+
+
+@pytest.mark.parametrize("when", ["running", "ending"])
+async def test_a_stream_that_is_never_read_is_closed_and_does_not_hold_up_the_end(
+    app: Served, user: Person, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    monkeypatch.setattr("keel.asgi.stalling.STALLED_S", 0.3)
+    monkeypatch.setattr("keel.asgi.stalling.ENDING_S", 0.3)
+    events, lines = app.state["keel"].events, app.state["lines"]
+    asked = f"GET /api/v1/events/stream?channel={own(user)} HTTP/1.1\r\nHost: localhost\r\n"
+    async with listening(app) as (server, url):
+        reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(url).port, limit=4096)
+        writer.write(f"{asked}Authorization: Bearer {token_of(user)}\r\n\r\n".encode())
+        await reader.readuntil(b"subscribed")  # what is not read beyond the limit is left to the network
+        (connection,) = [each for each in server.server_state.connections if isinstance(each, ExpressProtocol)]
+        while not connection.flow.write_paused:
+            await events.publish(own(user), "x" * 60_000)
+            await asyncio.sleep(0)
+        if when == "running":
+            for _ in range(QUEUE_BYTES // 60_000 + 2):
+                await events.publish(own(user), "x" * 60_000)
+        else:
+            lines.drain()
+            server.should_exit = True
+        await soon(lambda: not lines._lines and not server.server_state.connections, 30)
+        writer.transport.abort()
 
 
 async def test_the_server_ends_at_once_although_clients_are_connected(app: Served, user: Person) -> None:
