@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from keel.health.contract import MEDIA_TYPE
 from tests.application import Person, Serve, Served
+from tests.conftest import EMPTYING
 from tests.tradesense.monitoring.conftest import Embedded, administrator
 from tests.valkey import Valkey
 from tradesense.db.engine import Database, database_url
@@ -113,7 +114,10 @@ def of_sqlite(file: Path) -> tuple[Kill, Kill]:
 
 
 def of_postgresql(server: "PostgresServer", name: str) -> tuple[Kill, Kill]:
-    ending = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}';"  # noqa: S608 - ours
+    ending = (
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"  # noqa: S608 - ours
+        f" AND application_name <> '{EMPTYING}';"
+    )
 
     async def kill() -> None:
         await asyncio.to_thread(server.psql, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false;{ending}")
