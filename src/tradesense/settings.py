@@ -28,6 +28,8 @@ from keel.ratelimit.quota import parse
 from keel.traces.contract import TraceOptions
 
 MEBIBYTE: Final = 1 << 20
+OWNERS_FOLDER: Final = 0o700
+"""How the data folder is made: what people trade is no business of others on the machine."""
 MASK: Final = "********"
 _PRIVATE_REDIS: Final = "REDIS_PRIVATE_URL"
 _DATABASES: Final = {"sqlite", "sqlite+aiosqlite", "postgres", "postgresql", "postgresql+asyncpg"}

@@ -66,7 +66,7 @@ from tradesense.security.service.logins import Logins
 from tradesense.security.service.passwords import Passwords
 from tradesense.security.service.profiles import Profiles
 from tradesense.security.service.users import Admission, Users
-from tradesense.settings import MEBIBYTE, Settings, SettingsInvalid
+from tradesense.settings import MEBIBYTE, OWNERS_FOLDER, Settings, SettingsInvalid
 from tradesense.trades.service import ManualEntry, TradeArchive
 from tradesense.work.service.queue import TaskQueue
 from tradesense.work.tasks import Nobody, Work, taskiq_waker
@@ -163,7 +163,7 @@ async def opened(
     process where the settings let it and it `works`; a command that has none to wait for leaves it to others. Work that
     is running in the end is given `settings.shutdown_s` to finish before it is handed back.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(OWNERS_FOLDER, parents=True, exist_ok=True)
     grace, clock = timedelta(seconds=settings.shutdown_s), clock or SystemClock()
     database = Database(settings.database)
     lifetimes = _lifetimes(settings)

@@ -20,6 +20,7 @@ from keel.redis.contract import CommandRefused, Redis, RedisUnavailable
 from tradesense.db.engine import Database, ReadConnection
 from tradesense.db.migrations import revisions
 from tradesense.ingest.repository import queue as imports
+from tradesense.settings import OWNERS_FOLDER
 from tradesense.work import repository as tasks
 
 _GIB: Final = 1 << 30
@@ -50,7 +51,7 @@ class Finding(NamedTuple):
 def disk(data_dir: Path) -> Iterator[Finding]:
     """Whether the folder of files takes a file, and how much room its disk has."""
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(OWNERS_FOLDER, parents=True, exist_ok=True)
         with NamedTemporaryFile(dir=data_dir, prefix=".doctor-"):
             pass
     except OSError as error:

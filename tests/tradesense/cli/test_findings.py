@@ -1,5 +1,6 @@
 """What `doctor` finds, and how it says to mend it."""
 
+import stat
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,7 @@ def test_a_folder_that_takes_files_is_good_and_stays_empty(tmp_path: Path) -> No
     assert folder.state is State.GOOD
     assert space.subject == "disk"
     assert list((tmp_path / "data").iterdir()) == []
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
 
 
 def test_a_folder_that_cannot_be_made_is_bad(tmp_path: Path) -> None:
