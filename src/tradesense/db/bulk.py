@@ -12,20 +12,15 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import NullType
 
 from tradesense.db.engine import WriteConnection
-from tradesense.db.types import (
-    ExactDecimal,
-    Identifier,
-    UtcDateTime,
-    Word,
-    decimal_text,
-)
+from tradesense.db.types import ExactDecimal, Identifier, UtcDateTime, Word
+from tradesense.domain import money
 from tradesense.domain.local_time import instant, microseconds
 
 Convert = Callable[[Any], Any]
 
 _TO_SQLITE: Final[dict[type, Convert]] = {
     Identifier: attrgetter("bytes"),
-    ExactDecimal: decimal_text,
+    ExactDecimal: money.text,
     UtcDateTime: microseconds,
 }
 _FROM_SQLITE: Final[dict[type, Convert]] = {

@@ -1,5 +1,6 @@
 """Column types that mean the same on both databases: exact decimals, UTC times, compact UUIDs, words of an enum."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -20,14 +21,24 @@ from tradesense.domain.local_time import instant, microseconds
 E = TypeVar("E", bound=StrEnum)
 
 
-def decimal_text(value: Decimal) -> str:
-    """The canonical text of a number, as `money.text` gives it; quick where `str` gives it already."""
-    plain = str(value)
-    if plain.isdigit():
-        return plain
-    if "E" in plain or plain.startswith("-0"):
-        return money.text(value)
-    return plain.rstrip("0").rstrip(".") if "." in plain else plain
+_Turn = Callable[[Any], Any]
+
+
+def _unless_none(turn: _Turn) -> _Turn:
+    # Not `process_result_value`, which SQLAlchemy calls through two functions more: a list has a thousand values.
+    return lambda value: None if value is None else turn(value)
+
+
+def _in_utc(value: datetime) -> datetime:
+    return value.astimezone(UTC)
+
+
+def _uuid(value: bytes) -> UUID:
+    return UUID(bytes=value)
+
+
+def _plain_uuid(value: UUID) -> UUID:
+    return UUID(bytes=value.bytes)
 
 
 class ExactDecimal(TypeDecorator[Decimal]):
@@ -47,11 +58,11 @@ class ExactDecimal(TypeDecorator[Decimal]):
         """Write the canonical form."""
         if value is None:
             return None
-        return decimal_text(value) if dialect.name == "sqlite" else value
+        return money.text(value) if dialect.name == "sqlite" else value
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:  # noqa: ANN401, ARG002
-        """Read the exact value."""
-        return None if value is None else Decimal(value)
+    def result_processor(self, dialect: Dialect, _coltype: object) -> _Turn | None:
+        """Read the exact value; asyncpg gives it."""
+        return _unless_none(Decimal) if dialect.name == "sqlite" else None
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -72,11 +83,9 @@ class UtcDateTime(TypeDecorator[datetime]):
             raise ValueError(f"{value} has no time zone")
         return microseconds(value) if dialect.name == "sqlite" else value.astimezone(UTC)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ANN401, ARG002
+    def result_processor(self, dialect: Dialect, _coltype: object) -> _Turn:
         """Read aware UTC."""
-        if value is None:
-            return None
-        return instant(value) if isinstance(value, int) else value.astimezone(UTC)
+        return _unless_none(instant if dialect.name == "sqlite" else _in_utc)
 
 
 class Identifier(TypeDecorator[UUID]):
@@ -93,11 +102,9 @@ class Identifier(TypeDecorator[UUID]):
         """Write the bytes."""
         return value.bytes if value is not None and dialect.name == "sqlite" else value
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> UUID | None:  # noqa: ANN401
+    def result_processor(self, dialect: Dialect, _coltype: object) -> _Turn:
         """Read the UUID, which asyncpg gives as a class of its own that no cache could give back."""
-        if value is None:
-            return None
-        return UUID(bytes=value if dialect.name == "sqlite" else value.bytes)
+        return _unless_none(_uuid if dialect.name == "sqlite" else _plain_uuid)
 
 
 class Word(TypeDecorator[E], Generic[E]):
@@ -114,9 +121,10 @@ class Word(TypeDecorator[E], Generic[E]):
         """Write the value; raises ValueError for a word that is none of the enum's."""
         return None if value is None else self.words(value).value
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> E | None:  # noqa: ANN401, ARG002
-        """Read the member."""
-        return None if value is None else self.words(value)
+    def result_processor(self, _dialect: Dialect, _coltype: object) -> _Turn:
+        """Read the member; a look into a dictionary takes a sixth of the time that calling the enum does."""
+        members: dict[str | None, E | None] = {None: None, **{word.value: word for word in self.words}}
+        return members.__getitem__
 
 
 class Document(TypeDecorator[Any]):

@@ -82,5 +82,10 @@ def plain(value: Decimal) -> Decimal:
 
 
 def text(value: Decimal) -> str:
-    """The canonical text of a number, as the database and the API carry it."""
-    return format(plain(value), "f")
+    """The canonical text of a number, as the database and the API carry it; quick where `str` almost gives it."""
+    written = str(value)
+    if written.isdigit():
+        return written
+    if "E" in written or written.startswith("-0"):
+        return format(plain(value), "f")
+    return written.rstrip("0").rstrip(".") if "." in written else written

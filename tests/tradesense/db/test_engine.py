@@ -6,16 +6,12 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
 from keel.ids import uuid7
 from tradesense.db.engine import Database, WriteConnection, database_url
 from tradesense.db.tables import Role, accounts, users
-from tradesense.db.types import decimal_text
-from tradesense.domain import money
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
@@ -147,9 +143,3 @@ def test_urls_are_taken_as_hosting_services_give_them(given_url: str, driver: st
 def test_another_database_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="mysql"):
         database_url("mysql://u:p@h/d")
-
-
-@given(st.decimals(allow_nan=False, allow_infinity=False, places=None))
-def test_the_quick_text_of_a_decimal_is_the_canonical_one(value: Decimal) -> None:
-    if len(value.as_tuple().digits) <= 60 and abs(value.adjusted()) < 40:
-        assert decimal_text(value) == money.text(value)

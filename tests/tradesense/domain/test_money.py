@@ -66,6 +66,12 @@ def test_the_canonical_text_has_neither_exponent_nor_trailing_zeros(number: str,
     assert str(plain(Decimal(number))) in {expected, str(Decimal(expected))}
 
 
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=None))
+def test_the_canonical_text_is_that_of_the_plain_number(value: Decimal) -> None:
+    if len(value.as_tuple().digits) <= 60 and abs(value.adjusted()) < 40:
+        assert text(value) == format(plain(value), "f")
+
+
 @given(AMOUNTS, PARTS)
 def test_the_surrounding_context_changes_nothing(amount: Decimal, part: Decimal) -> None:
     expected = (share(amount, part, Decimal(7)), average(amount, part), plain(amount), text(amount))
