@@ -67,8 +67,8 @@ def read_files(wanted: Wanted, progress_of: ProgressOf) -> tuple[list[FileAccoun
 
 
 def _account(path: Path, wanted: Wanted, books: Books, suspicions: Suspicions, progress: Progress) -> FileAccount:
-    if path.exists() and not path.is_file():
-        return FileAccount(path.name, unreadable=f"{path} is no file: what it has must be saved to one first")
+    if path.is_fifo() or path.is_char_device():
+        return FileAccount(path.name, unreadable=f"{path} cannot be read twice: save what it gives to a file first")
     try:
         export = read_export(path, wanted.broker, wanted.options, tell=wanted.tell, progress=progress)
     except NeedsInput as asked:
