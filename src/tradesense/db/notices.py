@@ -24,8 +24,10 @@ HEARTBEAT_S: Final = 10.0
 NAME: Final = "tradesense: listening"
 """What the connection is called in `pg_stat_activity`."""
 
+CUT: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError)
+"""What is raised where the database is away, or takes too long."""
+
 _LOG: Final = logging.getLogger(__name__)
-_CUT: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError)
 
 
 class Notices:
@@ -43,7 +45,7 @@ class Notices:
         while True:
             try:
                 await self._listen(engine)
-            except _CUT as error:
+            except CUT as error:
                 _LOG.info("the connection that listens for writes was cut: %r", error)
             await asyncio.sleep(RECONNECT_S)
 

@@ -1,7 +1,9 @@
 """What is known of this instance, what its administrators decide, and what it is used for just now."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
@@ -16,6 +18,7 @@ from keel.metrics.contract import Reading
 from keel.store.observations import Observations
 from keel.tasks import Tasks
 from tradesense.db.engine import Database
+from tradesense.db.notices import CUT
 from tradesense.http.authentication import UserId
 from tradesense.monitoring import repository
 from tradesense.monitoring.repository import BusinessDay
@@ -26,6 +29,7 @@ ACTIVE: Final = timedelta(minutes=5)
 MOST_ACTIVE: Final = 100_000
 REFRESH: Final = timedelta(minutes=5)
 """How old the day's figures may be when they are scraped."""
+_AT_ONCE_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ class Decisions:
 
     async def set_level(self, logger: str, level: str, lasting: timedelta, admin: UserId, ip: str | None) -> None:
         """Let a level hold for a logger on all instances, for a while; raises `TooManyLevels`."""
+        await self._observations.check_level(logger)
         await self._record(
             "logger.set", logger, admin, ip, {"level": level, "minutes": lasting // timedelta(minutes=1)}
         )
@@ -85,6 +90,13 @@ class Business:
         today = self._clock.now().date()
         async with self._database.read() as connection:
             return await repository.days(connection, today - timedelta(days=back), today)
+
+    async def days_at_hand(self, back: int) -> Sequence[BusinessDay] | None:
+        """The same; None where the database does not give them at once, as when it is away."""
+        with suppress(*CUT):
+            async with asyncio.timeout(_AT_ONCE_S):
+                return await self.days(back)
+        return None
 
 
 class ActiveUsers:

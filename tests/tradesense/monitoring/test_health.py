@@ -150,6 +150,9 @@ async def test_a_dead_database_is_a_failure_until_it_is_back(serve: Serve, killi
         told = await becomes(admin, "database", "fail")
         assert told["status"] == "fail"
         assert await statuses(admin) == (503, 200, 503, 503)
+        dashboard = (await admin.get("/monitoring/dashboard")).json()
+        assert dashboard["health"]["status"] == "fail"
+        assert dashboard["business"] in (None, {"days": []})  # a file that was moved can still be read
     finally:
         await revive()
     await becomes(admin, "database", "pass")

@@ -23,7 +23,6 @@ from tradesense.monitoring.endpoints.observed import (
 )
 from tradesense.monitoring.endpoints.standing import TheDecisions, TheHealth, TheKeel, list_errors
 from tradesense.monitoring.schemas.figures import (
-    BusinessDayView,
     BusinessView,
     DashboardView,
     LevelChange,
@@ -45,6 +44,7 @@ Logger = Annotated[
     ),
 ]
 _NEWEST: Final = 20
+_MONTH: Final = 30
 
 
 class Days(StrEnum):
@@ -62,7 +62,7 @@ async def get_business(
 ) -> BusinessView:
     """What the product was used for: users, imports, executions, trades and realised volume, by day."""
     days = await business.days(int(period.removesuffix("d")))
-    return BusinessView(days=[BusinessDayView.of(day) for day in days])
+    return BusinessView.of(days)
 
 
 @router.get("/loggers/{logger}", responses=refusals(AdminRequired))
@@ -93,7 +93,7 @@ async def get_dashboard(
     """Everything at a glance, in one document."""
     report = await health.report()
     errors = await list_errors(admin, keel, ErrorState.OPEN, limit=_NEWEST)
-    days = await get_business(admin, business)
+    days = await business.days_at_hand(_MONTH)
     await keel.observations.report()
 
     async def of_all(known: Known) -> DashboardView:
@@ -107,7 +107,7 @@ async def get_dashboard(
             queries=await of_queries(known, period),
             cache=await of_cache(known, period),
             instances=await of_instances(known),
-            business=days,
+            business=None if days is None else BusinessView.of(days),
             loggers=[LoggerView.of(name, held.level, held) for name, held in (await known.levels()).items()],
         )
 

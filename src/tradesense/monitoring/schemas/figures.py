@@ -271,6 +271,11 @@ class BusinessView(View):
 
     days: list[BusinessDayView] = Field(description="The oldest first; today is not over, and not among them.")
 
+    @classmethod
+    def of(cls, days: Iterable[BusinessDay]) -> Self:
+        """The view of some days."""
+        return cls(days=[BusinessDayView.of(day) for day in days])
+
 
 class LoggerView(View):
     """From which level on the lines of a logger are written."""
@@ -306,7 +311,7 @@ class DashboardView(View):
     queries: QueriesView
     cache: CacheView
     instances: InstancesView
-    business: BusinessView
+    business: BusinessView | None = Field(description="Null where the database does not answer in time.")
     loggers: list[LoggerView] = Field(description="Those whose level was set at run time.")
 
 
