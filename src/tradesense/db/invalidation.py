@@ -75,7 +75,7 @@ def tags_of(writes: Iterable[Write]) -> list[str]:
     """The tags of all copies of answers that these writes make worthless, each once."""
     tags: dict[str, None] = {}
     for write in writes:
-        if write.touches is not Touches.TOKENS:
+        if write.touches not in {Touches.TOKENS, Touches.NOTHING}:
             tags[profile_tag(write.user_id)] = None
         if write.touches is Touches.LEDGER:
             tags[user_tag(write.user_id)] = None

@@ -63,6 +63,8 @@ _COLUMNS: Final = (
     outbox.c.touches,
     outbox.c.ended,
     outbox.c.version,
+    outbox.c.published,
+    outbox.c.import_end,
 )
 _AFTER_SNAPSHOT: Final = """
     outbox.xid >= txid_snapshot_xmin(CAST(:position AS txid_snapshot))
@@ -75,9 +77,10 @@ async def record(
 ) -> None:
     """Note that this transaction makes a version of a user's data. `accounts` are those it concerns; None is all."""
     named = None if accounts is None else [str(each) for each in accounts]
-    about = {"user_id": user, "version": version, "accounts": named, "touches": touches}
-    id_, origin = await _add(connection, about)
     published = [*_notes(connection).published]
+    begun = [(str(account), generation) for account, generation in published] or None
+    about = {"user_id": user, "version": version, "accounts": named, "touches": touches, "published": begun}
+    id_, origin = await _add(connection, about)
     concerned = None if accounts is None else [*accounts]
     _notes(connection).writes.append(Write(id_, origin, user, concerned, touches, (), version, published))
 
@@ -88,6 +91,13 @@ async def record_ended(connection: WriteConnection, user: UUID, hashes: Collecti
     about = {"user_id": user, "version": _OF_NO_DATA, "touches": Touches.TOKENS, "ended": named}
     id_, origin = await _add(connection, about)
     _notes(connection).writes.append(Write(id_, origin, user, [], Touches.TOKENS, [*hashes]))
+
+
+async def record_import_end(connection: WriteConnection, user: UUID, end: Mapping[str, Any]) -> None:
+    """Note that with this transaction an import ends, which is told in these words."""
+    about = {"user_id": user, "version": _OF_NO_DATA, "touches": Touches.NOTHING, "import_end": end}
+    id_, origin = await _add(connection, about)
+    _notes(connection).writes.append(Write(id_, origin, user, [], Touches.NOTHING, import_end=end))
 
 
 async def _add(connection: WriteConnection, about: Mapping[str, object]) -> tuple[int, UUID]:
@@ -171,4 +181,5 @@ def _is_postgresql(connection: ReadConnection) -> bool:
 def _write(row: Any) -> Write:  # noqa: ANN401 - a row of _COLUMNS
     accounts = None if row.accounts is None else [UUID(each) for each in row.accounts]
     ended = [bytes.fromhex(each) for each in row.ended or ()]
-    return Write(row.id, row.origin, row.user_id, accounts, row.touches, ended, row.version)
+    published = [(UUID(account), generation) for account, generation in row.published or ()]
+    return Write(row.id, row.origin, row.user_id, accounts, row.touches, ended, row.version, published, row.import_end)

@@ -1,10 +1,10 @@
 """What a transaction notes of the data that it writes, and who hears of it once that is committed."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
 NOTES: Final = "tradesense.notes"
@@ -22,13 +22,15 @@ class Touches(StrEnum):
     """What is written down, and no figure is made of."""
     TOKENS = "tokens"
     """Tokens that have ended, and none of the data."""
+    NOTHING = "nothing"
+    """No answer: an import has ended."""
 
 
 class Write(NamedTuple):
     """A write of a user's data by an instance: its row in the outbox, and the accounts it concerned; None is all.
 
     `ended` are the hashes of tokens that it ended, `version` is that of the data which it made. `published` are the
-    generations of accounts that began with it, as far as its own process knows.
+    generations of accounts that began with it, `import_end` is how an import ended with it.
     """
 
     id: int
@@ -39,6 +41,7 @@ class Write(NamedTuple):
     ended: Sequence[bytes] = ()
     version: int = 0
     published: Sequence[tuple[UUID, int]] = ()
+    import_end: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from tests.tradesense.db.copies import Instance, Start, tag, until
 from tradesense.db import outbox, replay
 from tradesense.db.invalidation import account_tag
 from tradesense.db.replay import DEAD, REPLAY, UNCERTAIN
+from tradesense.db.writes import Touches
 from tradesense.http.versions import raise_data_version
 
 SECOND = timedelta(seconds=1)
@@ -49,7 +50,18 @@ async def test_writes_are_heard_of_where_they_are_made_and_where_they_are_applie
     assert (here.user_id, here.version, here.accounts, here.published) == (user, version, [account], [(account, 3)])
     await follower.look()
     (there,) = follower.heard
-    assert there == here._replace(published=(), ended=[])
+    assert there == here._replace(ended=[])
+
+
+async def test_the_end_of_an_import_is_heard_of_and_makes_nothing_worthless(start: Start) -> None:
+    writer, follower = await start(), await start()
+    user, end = await writer.add_user(), {"type": "import", "import_id": str(uuid7()), "status": "failed"}
+    async with writer.database.write() as connection:
+        await outbox.record_import_end(connection, user, end)
+    assert await follower.look() == []
+    for heard in (writer.heard, follower.heard):
+        (told,) = heard
+        assert (told.user_id, told.import_end, told.touches) == (user, end, Touches.NOTHING)
 
 
 async def test_a_write_whose_writer_died_is_heard_of_by_who_applies_it(start: Start) -> None:

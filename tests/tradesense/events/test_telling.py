@@ -1,6 +1,9 @@
 """What users are told of: imports, writes, what they brought and changed, logins; by whichever instance."""
 
 import asyncio
+import json
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -11,13 +14,17 @@ from typing import Any
 import httpx
 import pytest
 
+from keel.events.contract import Message
 from keel.ids import uuid7
 from tests.application import Person, Serve, Served, served
+from tests.conftest import CHECKOUT
 from tests.samples import DAY, FILLS
 from tests.tradesense.events.talking import Closed, Socket, own, socket, talking, token_of
 from tradesense.events.service.announcements import Announcements
 from tradesense.settings import Settings
+from tradesense.wiring import opened
 
+IMPORTING = "tests.tradesense.events.importing_process"
 FILL = {
     "symbol": "MSFT",
     "asset_class": "stock",
@@ -100,6 +107,44 @@ async def test_an_import_is_followed_on_a_socket_of_another_instance(instances: 
     async with socket(there, token_of(user)) as client:
         await client.opened()
         assert (await client.subscribed(f"import:{import_id}"))["type"] == "subscribed"
+
+
+@pytest.mark.slow
+async def test_what_an_instance_was_killed_before_telling_is_told_by_another(
+    redis_url: str, redis_namespace: str, tmp_path: Path, migrated_sqlite: Path
+) -> None:
+    url = f"sqlite:///{copyfile(migrated_sqlite, tmp_path / 'tradesense.db')}"
+    given = {"TRADESENSE_ENVIRONMENT": redis_namespace, "REDIS_URL": redis_url}
+    settings = Settings.load(given, database_url=url, data_dir=tmp_path)
+    words = (redis_namespace, redis_url, url, str(tmp_path))
+    importing = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", IMPORTING, *words, stdin=PIPE, stdout=PIPE, cwd=CHECKOUT
+    )
+    assert importing.stdin is not None
+    assert importing.stdout is not None
+    try:
+        async with asyncio.timeout(60), opened(settings, works=False) as other:
+            user = (await importing.stdout.readline()).decode().strip()
+            async with other["keel"].events.subscribe(f"user:{user}", member="listening") as stream:
+                importing.stdin.write(b"\n")
+                assert (await importing.stdout.readline()).startswith(b"user:")
+                importing.kill()
+                told: dict[str, Any] = {}
+                async for item in stream:
+                    if isinstance(item, Message):
+                        said = json.loads(item.data)
+                        told[said["type"]] = said
+                    if {"data", "executions", "trades", "summary"} <= told.keys() and (
+                        told["import"]["status"] != "running"
+                    ):
+                        break
+    finally:
+        if importing.returncode is None:
+            importing.kill()
+        await importing.communicate()
+    assert (told["import"]["status"], told["import"]["executions"], told["import"]["percent"]) == ("done", 4, 100)
+    assert (told["executions"]["count"], told["trades"]["count"]) == (4, 2)
+    assert told["executions"]["version"] == told["data"]["version"]
 
 
 async def test_a_session_that_ends_here_is_over_on_the_sockets_of_every_instance(instances: list[Served]) -> None:

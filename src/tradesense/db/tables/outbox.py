@@ -1,5 +1,7 @@
 """What was written, for those who keep copies of answers and of sessions: a row per committed write, or end."""
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Column, Index, Table, TypedColumns, literal_column
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -14,7 +16,8 @@ class OutboxColumns(TypedColumns):
     `accounts` are the ids of the accounts that it concerned; NULL is all of them. `done_at` is when the copies of what
     was there before had been thrown away. `xid` is PostgreSQL's transaction id: rows become visible in no order there,
     and a snapshot tells by it which ones it shows. On SQLite, where they do in the order of `id`, it is NULL.
-    `ended` are the hashes (hex) of the session tokens that the transaction ended.
+    `ended` are the hashes (hex) of the session tokens that the transaction ended. `published` and `import_end` are what
+    is told beside that: generations of accounts ([id, number]), and how an import ended.
     """
 
     id = Column(serial(), primary_key=True)
@@ -25,6 +28,8 @@ class OutboxColumns(TypedColumns):
     touches: Column[Touches] = Column(Word(Touches), nullable=False, server_default=Touches.LEDGER.value)
     origin = Column(Identifier, nullable=False)
     ended: Column[list[str] | None] = Column(Document, nullable=True)
+    published: Column[list[tuple[str, int]] | None] = Column(Document, nullable=True)
+    import_end: Column[dict[str, Any] | None] = Column(Document, nullable=True)
     created_at = Column(UtcDateTime, nullable=False)
     done_at = optional(UtcDateTime, index=True)
 

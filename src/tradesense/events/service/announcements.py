@@ -1,7 +1,7 @@
 """What is said on users' channels once a write is committed; whatever becomes of it, the write stands."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -17,7 +17,7 @@ from tradesense.ingest.service.running import Progress
 
 _LOG: Final = logging.getLogger(__name__)
 
-Json = dict[str, Any]
+Json = Mapping[str, Any]
 
 
 class Announcements:
@@ -32,9 +32,12 @@ class Announcements:
         self._tasks = Tasks()
 
     def heard(self, writes: Sequence[Write]) -> None:
-        """Say what became of users' data and tokens. A write that is heard of twice is told of once."""
+        """Say what became of users' data, tokens and imports. A write that is heard of twice is told of once."""
         for each in writes:
             known = f"write:{each.id}"
+            if each.import_end is not None:
+                self._say_of_import(UUID(each.import_end["import_id"]), each.user_id, each.import_end, known)
+                continue
             if each.touches is Touches.TOKENS:
                 self._say(of_user(each.user_id), {"type": "session.ended"}, idempotency_key=known)
                 continue
@@ -47,22 +50,18 @@ class Announcements:
         self._say(of_user(user), {"type": "session.created"})
 
     def progress(self, progress: Progress) -> None:
-        """Say how far an import has come; of what follows closely the newest, and its end in any case."""
-        said = {
-            "type": "import",
-            "import_id": progress.import_id,
-            "status": progress.status,
-            "rows": progress.rows,
-            "executions": progress.executions,
-            "percent": round(progress.percent, 1),
-        }
-        coalesce = f"import:{progress.import_id}" if progress.status is ImportStatus.RUNNING else None
-        for channel in (of_import(progress.import_id), of_user(progress.user_id)):
-            self._say(channel, said, coalesce=coalesce)
+        """Say how far an import has come, of what follows closely the newest; `heard` tells its end."""
+        if progress.status is ImportStatus.RUNNING:
+            self._say_of_import(progress.import_id, progress.user_id, progress.said(), None)
 
     async def close(self, grace: timedelta) -> None:
         """Say the rest, and nothing after that."""
         await self._tasks.close(grace)
+
+    def _say_of_import(self, import_id: UUID, user: UUID, said: Json, end: str | None) -> None:
+        coalesce = f"import:{import_id}" if end is None else None
+        for channel in (of_import(import_id), of_user(user)):
+            self._say(channel, said, idempotency_key=end, coalesce=coalesce)
 
     def _say(
         self, channel: str, data: Json, *, idempotency_key: str | None = None, coalesce: str | None = None

@@ -107,7 +107,8 @@ class Reports:
                 "count": rows.number,
                 "ids": rows.ids,
             }
-            await self._events.publish(of_user(user), said)
+            known = f"{kind}:{brought.account_id}:{brought.generation}"
+            await self._events.publish(of_user(user), said, idempotency_key=known)
 
     async def _tell_summary(self, user: UUID) -> None:
         who, before = await self._acting_for(UserId(user)), self._last.get(user)

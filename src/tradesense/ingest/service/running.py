@@ -14,6 +14,7 @@ from tradesense.accounts.service import AccountNotFound
 from tradesense.brokers.contract import NeedsInput, Unreadable
 from tradesense.brokers.reading import Entry, Reading
 from tradesense.brokers.registry import UnknownBroker
+from tradesense.db import outbox
 from tradesense.db.engine import Database, WriteConnection
 from tradesense.db.generations import AccountBusy, ClaimLost, Tenure, purge
 from tradesense.db.tables import ImportStatus
@@ -69,6 +70,17 @@ class Progress(NamedTuple):
     rows: int
     executions: int
     percent: float
+
+    def said(self) -> dict[str, str | int | float]:
+        """As it is told to its user."""
+        return {
+            "type": "import",
+            "import_id": str(self.import_id),
+            "status": self.status,
+            "rows": self.rows,
+            "executions": self.executions,
+            "percent": round(self.percent, 1),
+        }
 
 
 class Observer(Protocol):
@@ -149,6 +161,7 @@ class ImportRun:
         await self._sweep()
         async with self._tenure.write() as connection:
             await self._advance(connection, {**_ENDED, "status": status, "finished_at": self._now(), **values})
+            await self._note_end(connection, status)
             if also is not None:
                 await also(connection)
         self._tell(status)
@@ -175,9 +188,15 @@ class ImportRun:
             raise Withdrawn
 
     def _tell(self, status: ImportStatus) -> None:
+        self._equipment.observe(self._told(status))
+
+    async def _note_end(self, connection: WriteConnection, status: ImportStatus) -> None:
+        """Have the end told, whatever becomes of this process after the commit."""
+        await outbox.record_import_end(connection, self._record.user_id, self._told(status).said())
+
+    def _told(self, status: ImportStatus) -> Progress:
         record = self._record
-        told = Progress(record.id, record.user_id, status, self._rows, self._executions, self._percent)
-        self._equipment.observe(told)
+        return Progress(record.id, record.user_id, status, self._rows, self._executions, self._percent)
 
     async def _in_thread(self, work: Callable[[Desk], T]) -> T:
         return await in_thread(self._equipment.database, work, self.stop)
@@ -308,5 +327,6 @@ class ImportRun:
                 await mappings.save_mapping(connection, record.user_id, opened.header, columns, self._now())
             await self._advance(connection, ended)
             await raise_data_version(connection, record.user_id, [each.account.id for each in chosen.all])
-        self._executions, self._percent = found["executions"], 100
+            self._executions, self._percent = found["executions"], 100
+            await self._note_end(connection, ImportStatus.DONE)
         self._tell(ImportStatus.DONE)
