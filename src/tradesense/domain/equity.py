@@ -69,8 +69,10 @@ def daily_returns(daily: Daily, capital: Capital | None) -> Returns | str:
     every_day = bool(daily.exits[weekend].any())
     counted = ~weekend | every_day
     net = daily.net.floats()
-    before = float(capital.starting) + _flows_until(daily, capital) + np.cumsum(net) - net
-    if before.min() <= 0 or (before + net).min() <= 0:
+    # What was earned until the eve is added up by itself: a day's result taken off again would take small sums along.
+    paid, earned = float(capital.starting) + _flows_until(daily, capital), np.concatenate(([0.0], np.cumsum(net)))
+    before = paid + earned[:-1]
+    if before.min() <= 0 or (paid + earned[1:]).min() <= 0:
         return NOT_POSITIVE
     return Returns((net / before)[counted], CALENDAR_DAYS if every_day else TRADING_DAYS, counted)
 

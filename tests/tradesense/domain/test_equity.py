@@ -107,6 +107,11 @@ def test_with_an_exit_on_a_weekend_every_day_counts() -> None:
     assert found.periods == 365
 
 
+def test_a_result_that_dwarfs_the_balance_leaves_it_what_it_was() -> None:
+    found = returns(closed("3000000000000000000", "1"), Capital(Decimal("0.1")))
+    assert found.values.tolist() == pytest.approx([3e19, 1 / 3e18])
+
+
 def test_a_partial_exit_of_an_open_trade_counts_on_its_day() -> None:
     partly = trade((MONDAY, "60", "10"), is_open=True, open_costs="5")
     assert returns([partly], Capital(Decimal(1000))).values == pytest.approx([0.05])
