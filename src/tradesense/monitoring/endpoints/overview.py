@@ -1,5 +1,6 @@
 """What the product was used for, the levels of loggers, and everything at a glance, for administrators."""
 
+import asyncio
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Final
@@ -91,9 +92,8 @@ async def get_dashboard(
     admin: Administrator, keel: TheKeel, health: TheHealth, business: TheBusiness, period: Back = Period.HOUR
 ) -> DashboardView:
     """Everything at a glance, in one document."""
-    report = await health.report()
+    report, days = await asyncio.gather(health.report(), business.days_at_hand(_MONTH))
     errors = await list_errors(admin, keel, ErrorState.OPEN, limit=_NEWEST)
-    days = await business.days_at_hand(_MONTH)
     await keel.observations.report()
 
     async def of_all(known: Known) -> DashboardView:
