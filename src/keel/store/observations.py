@@ -124,14 +124,15 @@ class Observations:
         """Lines of all instances from now on."""
         return Following(self.store, self._here)
 
-    async def set_level(self, logger: str, level: str, lasting: timedelta) -> None:
-        """Let a level hold for a logger and those beneath it, for so long, on all instances.
-
-        Raises TooManyLevels, and `Unavailable` where others cannot be told.
-        """
+    async def check_level(self, logger: str) -> None:
+        """Raise TooManyLevels where no level can be set for a logger, and `Unavailable` where others cannot be told."""
         held = await self._known.levels()
         if logger not in held and len(held) >= MOST_LEVELS:
             raise TooManyLevels
+
+    async def set_level(self, logger: str, level: str, lasting: timedelta) -> None:
+        """Let a level hold for a logger and those beneath it, on all instances; raises what `check_level` does."""
+        await self.check_level(logger)
         until = wall_ns() // 1_000_000 + round(min(lasting.total_seconds(), LONGEST_LEVEL_S) * 1000)
         await self.store.set_level(logger[:_LONGEST_NAME], Level(level, until))
         await self.take_levels()

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from starlette.types import Message, Scope
 
 from keel.context import Statement
+from keel.store.contract import MOST_LEVELS
 from tests.application import Person, Served, served
 from tests.conftest import migrated
 from tests.samples import FILLS, ended, made
@@ -159,6 +160,14 @@ async def test_a_level_can_be_set_for_a_while_and_it_is_noted_who_did(admin: Per
         "logger.set",
         {"level": "debug", "minutes": 5},
     )
+
+
+async def test_a_level_that_cannot_be_set_is_not_noted(admin: Person, database: Database) -> None:
+    for number in range(MOST_LEVELS):
+        await made(admin.put(f"/monitoring/loggers/a{number}", json={"level": "debug"}))
+    assert (await admin.put("/monitoring/loggers/one-more", json={"level": "debug"})).status_code == 409
+    async with database.read() as connection:
+        assert not (await connection.execute(select(audit).where(audit.c.subject == "one-more"))).all()
 
 
 async def test_everything_is_in_one_document(admin: Person) -> None:
