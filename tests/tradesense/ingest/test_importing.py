@@ -73,6 +73,12 @@ async def test_an_empty_file_fails_with_a_message(world: World) -> None:
     assert await world.accounts() == []
 
 
+async def test_a_file_without_rows_is_done_and_says_so(world: World) -> None:
+    record = await world.take(generic([]))
+    assert (record.status, record.rows, record.accounts) == (ImportStatus.DONE, 0, [])
+    assert "no rows" in record.warnings[0]
+
+
 async def test_rows_in_error_fail_the_import_and_all_of_them_are_listed(world: World) -> None:
     record = await world.take(generic([FOUR[0], "2026-01-05 10:00:00,AAPL,buy,ten,100", "x,AAPL,sell,1,1", FOUR[1]]))
     assert record.status is ImportStatus.FAILED

@@ -82,6 +82,8 @@ def suspected(found: Sequence[Suspect], destinations: Sequence[Destination]) -> 
 
 
 def _warnings(reading: Reading) -> list[str]:
+    if not reading.rows:
+        return ["the file has its columns and no rows; export a period in which something was traded"]
     listed = [f"line {each.line}: {each.message}" for each in reading.warnings]
     beyond = reading.warning_count - len(listed)
     return [*listed, f"{beyond} more rows have warnings"] if beyond else listed
