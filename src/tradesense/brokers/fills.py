@@ -90,9 +90,9 @@ def fill(  # noqa: PLR0913  (as many as a row may tell)
     _must_be_currency(instrument.currency)
     if len(instrument.symbol) > LONGEST_SYMBOL:
         raise RowError(f"the symbol '{instrument.symbol[:40]}…' is longer than {LONGEST_SYMBOL} characters")
-    if quantity <= 0:
+    if quantity <= ZERO:
         raise RowError(f"the quantity is {text(quantity)}, and must be above 0")
-    if price < 0:
+    if price < ZERO:
         raise RowError(f"the price is {text(price)}, and must not be below 0")
     if not price and kind is ExecutionKind.SPLIT:
         raise RowError("the split is one of 0 shares")
@@ -100,7 +100,7 @@ def fill(  # noqa: PLR0913  (as many as a row may tell)
         raise RowError(f"quantity {text(quantity)} and price {text(price)} must be below {MAX_MAGNITUDE:f}")
     wall = moment.wall
     fingerprint = (
-        f"{kind}|{wall.isoformat()}|{instrument.symbol}|{side}|{quantity.normalize()}|{price.normalize()}"
+        f"{kind!s}|{wall.isoformat()}|{instrument.symbol}|{side!s}|{quantity.normalize()!s}|{price.normalize()!s}"
         f"|{account or ''}|{told}"
     )
     return Fill(

@@ -6,8 +6,10 @@ whose cells are separated by semicolons a lone comma is decimal).
 """
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache, partial
 from typing import Final
 
 from tradesense.domain.money import MAX_DECIMALS, MAX_MAGNITUDE, MAX_SIGNIFICANT_DIGITS
@@ -27,6 +29,7 @@ class NotANumber(ValueError):
 _FAST_POINT: Final = re.compile(r"-?[0-9]{1,14}(?:\.[0-9]{1,11})?").fullmatch
 _POINT: Final = NumberStyle.POINT
 _SHOWN: Final = 40
+_REMEMBERED: Final = 1024
 _EMPTY: Final = frozenset({"", "-", "--", "---", "–", "—", "N/A", "n/a", "NA", "null", "None", "nan", "NaN"})
 _SPACES: Final = re.compile(r"[\s\u2060\ufeff]+")
 _GROUPING_SPACE: Final = re.compile(r"(?<=[0-9])\s(?=[0-9])")
@@ -61,6 +64,11 @@ def parse_number(text: str, style: NumberStyle = NumberStyle.POINT) -> Decimal:
         return Decimal(text)
     sign, body, exponent = _dissect(text)
     return _bounded(text, sign + _digits(text, body, style) + exponent)
+
+
+def number_reader(style: NumberStyle) -> Callable[[str], Decimal]:
+    """`parse_number` in one style, for a column; its latest numbers are remembered, as quantities and fees recur."""
+    return lru_cache(maxsize=_REMEMBERED)(partial(parse_number, style=style))
 
 
 def evidence(text: str) -> NumberStyle | None:

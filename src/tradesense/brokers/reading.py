@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple, Self, TypeAlias
 
 import numpy as np
@@ -110,7 +110,7 @@ class Reading:
         ):
             sequence = place if fill.sequence is None else fill.sequence
             ordinal = repeat if fill.identity is None else 0
-            yield Entry(line, part, ordinal, sequence, fill, with_ordinal(base, ordinal))
+            yield tuple.__new__(Entry, (line, part, ordinal, sequence, fill, with_ordinal(base, ordinal)))
 
     def movements(self) -> Iterator[CashEntry]:
         """Every cash movement in file order."""
@@ -131,14 +131,10 @@ class Reading:
 
     def add(self, outcome: Outcome) -> None:
         """Count one row in."""
+        if isinstance(outcome, Imported):  # in a fifth of the time that a pattern takes
+            self._add_imported(*outcome)
+            return
         match outcome:
-            case Imported(line, fills, warning, also):
-                self.imported += 1
-                for part, fill in enumerate(fills):
-                    self._add_fill(line, part, fill)
-                self._add_cash(line, also)
-                if warning is not None:
-                    self._warn(line, warning)
             case Ignored(_, reason):
                 self.ignored[reason] += 1
             case Cash(line, movement, also):
@@ -149,12 +145,23 @@ class Reading:
                 if len(self.errors) < MAX_LISTED:
                     self.errors.append(outcome)
 
+    def _add_imported(
+        self, line: int, fills: Sequence[Fill], warning: str | None, also: Sequence[CashMovement]
+    ) -> None:
+        self.imported += 1
+        for part, fill in enumerate(fills):
+            self._add_fill(line, part, fill)
+        if also:
+            self._add_cash(line, also)
+        if warning is not None:
+            self._warn(line, warning)
+
     def _warn(self, line: int, message: str) -> None:
         self.warning_count += 1
         if len(self.warnings) < MAX_LISTED:
             self.warnings.append(Warned(line, message))
 
-    def _add_cash(self, line: int, movements: tuple[CashMovement, ...]) -> None:
+    def _add_cash(self, line: int, movements: Sequence[CashMovement]) -> None:
         for movement in movements:
             digest = cash_digest(self.broker, self.format, movement)
             self._cash_keys.append(int.from_bytes(digest[:8], "big"))

@@ -23,7 +23,7 @@ from typing import Final
 
 from tradesense.brokers.contract import DateOrder, Failed, Ignored, Imported, Options, Outcome
 from tradesense.brokers.documents import Document
-from tradesense.brokers.numbers import NotANumber, NumberStyle, evidence, is_empty, parse_number
+from tradesense.brokers.numbers import NotANumber, NumberStyle, evidence, is_empty, number_reader, parse_number
 from tradesense.brokers.refusals import Unreadable
 from tradesense.brokers.times import Moment, NotATime, OrderEvidence, TimeReader
 from tradesense.brokers.zones import WallClock
@@ -132,15 +132,15 @@ def _index(names: list[str], patterns: tuple[tuple[str, bool], ...]) -> int | No
 
 
 class Column:
-    """A located column, with the style or order by which it is read."""
+    """A located column, with what reads its numbers or times."""
 
-    __slots__ = ("field", "header", "index", "style", "times")
+    __slots__ = ("field", "header", "index", "number", "times")
 
     def __init__(self, field: Field, index: int, header: str) -> None:
         self.field = field
         self.index = index
         self.header = header
-        self.style = NumberStyle.POINT
+        self.number: Callable[[str], Decimal] = parse_number
         self.times: TimeReader | None = None
 
 
@@ -170,7 +170,7 @@ class Row:
         """The cell's number; an empty cell is an error."""
         column = self._columns.get(name) or self._absent(name)
         try:
-            return parse_number(self._cell(column), column.style)
+            return column.number(self._cell(column))
         except NotANumber as error:
             raise RowError(str(error), column.header) from error
 
@@ -181,7 +181,7 @@ class Row:
         if column is None or not cell:
             return None
         try:
-            return parse_number(cell, column.style)
+            return column.number(cell)
         except NotANumber as error:
             if is_empty(cell):
                 return None
@@ -358,7 +358,7 @@ class _StyleVotes:
         for column in self._columns:
             name = column.field.name
             default = NumberStyle.COMMA if semicolons and self._lone.get(name) == "," else NumberStyle.POINT
-            column.style = self._proven.get(name) or shared or column.field.style or default
+            column.number = number_reader(self._proven.get(name) or shared or column.field.style or default)
 
 
 def _missing(layout: Layout, header: Sequence[str]) -> str:

@@ -3,7 +3,8 @@
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple, NewType
+from struct import Struct
+from typing import Final, NamedTuple, NewType
 from uuid import UUID
 
 ExecutionId = NewType("ExecutionId", UUID)
@@ -52,13 +53,10 @@ class Execution(NamedTuple):
     kind: ExecutionKind = ExecutionKind.TRADE
 
 
-_EPOCH_OFFSET = 1 << 63
+_EPOCH_OFFSET: Final = 1 << 63
+_KEY: Final = Struct(">QQ16s")
 
 
 def order_key(at_us: int, sequence: int, identity: bytes) -> bytes:
     """The 32 bytes that sort a book: 8 of time (µs since 1970, UTC), 8 of sequence, 16 of identity."""
-    return (
-        (at_us + _EPOCH_OFFSET).to_bytes(8, "big")
-        + (sequence + _EPOCH_OFFSET).to_bytes(8, "big")
-        + identity[:16].ljust(16, b"\0")
-    )
+    return _KEY.pack(at_us + _EPOCH_OFFSET, sequence + _EPOCH_OFFSET, identity)

@@ -33,7 +33,8 @@ async def park(*_given_up: object) -> None:
 
 
 async def run_queue(database_path: str, folder: str) -> None:
-    staging.ENTRIES_AT_ONCE = rebuilding.TRADES_AT_ONCE = generations.CHUNK = CHUNK  # type: ignore[misc]
+    staging.ENTRIES_AT_ONCE = CHUNK // 4  # type: ignore[misc]
+    staging.ROWS_AT_ONCE = rebuilding.TRADES_AT_ONCE = generations.CHUNK = CHUNK  # type: ignore[misc]
     database = Database(f"sqlite:///{database_path}")
     files = KeptFiles(Path(folder), 10 << 20)
     opener = Opener(database, Limits())

@@ -21,11 +21,12 @@ from tradesense.ingest.repository.staging import Known, Moved, Rows
 from tradesense.ingest.service.behind import Desk
 from tradesense.ingest.service.comparing import Comparison
 
-ENTRIES_AT_ONCE: Final = 5000
-"""Executions that one transaction writes, some 60 ms of it."""
+ENTRIES_AT_ONCE: Final = 1000
+"""Entries that are worked on at once; of five times as many, the garbage collector would look at most. Looking up the
+identities of so many holds the event loop for some 5 ms."""
 
-LOOKED_UP_AT_ONCE: Final = 2000
-"""Identities that one query looks up, which holds the event loop for some 10 ms."""
+ROWS_AT_ONCE: Final = 5000
+"""Executions that one transaction writes, some 60 ms of it: a multiple of the entries worked on at once."""
 
 KEPT: Final = 200_000
 """Executions that are kept in memory to be matched, some 600 bytes each; with more, they are read back."""
@@ -66,6 +67,16 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True)
+class _Pending:
+    """What is to be written for a claim: rows of executions and of their sources, and executions moved."""
+
+    claim: Claim
+    executions: list[tuple[Any, ...]] = field(default_factory=list)
+    sources: list[tuple[Any, ...]] = field(default_factory=list)
+    moved: list[Moved] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
     """What is read: the import, its broker and format, and the zone in which times without one were read."""
 
@@ -95,6 +106,7 @@ class Staging:
         self._tables = tables
         self._last_line = 0
         self._seen: set[tuple[UUID, bytes]] = set()
+        self._pending: dict[UUID, _Pending] = {}
 
     def run(
         self,
@@ -116,6 +128,9 @@ class Staging:
                     self._stage(destination, kept)
                 done += len(entries)
                 progress(done)
+                if done % ROWS_AT_ONCE == 0:
+                    self._write_pending()
+            self._write_pending()
             for movements in _batches(reading.movements()):
                 for destination, moves in _sorted_out(movements, destinations, lambda entry: entry.movement.account):
                     self._stage_cash(destination, moves)
@@ -123,29 +138,30 @@ class Staging:
     def _stage(self, destination: Destination, entries: Sequence[Entry]) -> None:
         known = self._known(staging.known_executions, destination, [entry.identity for entry in entries])
         books = self._books(destination, entries)
+        pending = self._pending.setdefault(destination.account.id, _Pending(destination.claim))
         rows: list[tuple[Any, ...]] = []
-        sources: list[tuple[Any, ...]] = []
-        moved: list[Moved] = []
         for entry in self._first_seen(destination, entries):
-            before = known.get(entry.identity) if known else None
+            before = known.get(entry.identity)
             if before is None:
                 row = self._row(destination, books[id(entry.fill.instrument)], entry)
                 rows.append(row)
                 execution = row[0]
             else:
                 execution = before.id
-                moved += _moved(destination, before, entry)
-            sources.append((execution, entry.line, entry.sequence))
+                pending.moved.extend(_moved(destination, before, entry))
+            pending.sources.append((execution, entry.line, entry.sequence))
         self.executions += len(rows)
-        origin, same = self._origin, (destination.claim.generation, destination.account.id)
         self._keep(destination, rows)
-        self._desk.write(
-            self._insert,
-            destination.claim,
-            self._tables.executions.prepare((*same, origin.broker, origin.format, origin.zone), rows),
-            self._tables.sources.prepare((*same, origin.import_id), sources),
-            moved,
-        )
+        pending.executions.extend(rows)
+
+    def _write_pending(self) -> None:
+        origin, tables = self._origin, self._tables
+        for pending in self._pending.values():
+            same = (pending.claim.generation, pending.claim.account_id)
+            rows = tables.executions.prepare((*same, origin.broker, origin.format, origin.zone), pending.executions)
+            sources = tables.sources.prepare((*same, origin.import_id), pending.sources)
+            self._desk.write(self._insert, pending.claim, rows, sources, pending.moved)
+        self._pending.clear()
 
     def _keep(self, destination: Destination, rows: Sequence[tuple[Any, ...]]) -> None:
         if not destination.is_new or self.executions > KEPT:
@@ -245,11 +261,7 @@ class Staging:
     def _known(
         self, query: Callable[..., Any], destination: Destination, identities: Sequence[bytes]
     ) -> dict[bytes, Known]:
-        found: dict[bytes, Known] = {}
-        for first in () if destination.is_new else range(0, len(identities), LOOKED_UP_AT_ONCE):
-            some = identities[first : first + LOOKED_UP_AT_ONCE]
-            found |= self._desk.read(query, destination.account.id, some)
-        return found
+        return {} if destination.is_new else self._desk.read(query, destination.account.id, identities)
 
     async def _insert(self, claim: Claim, rows: Batch, sources: Batch, moved: Sequence[Moved]) -> None:
         async with self._write() as connection:
