@@ -4,20 +4,21 @@ Rows come as the driver gives them: decoding is work for a thread, not for the e
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
+from functools import cache, lru_cache
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, select
 
 from tradesense.brokers.contract import CashKind
 from tradesense.db.bulk import RawRows
 from tradesense.db.engine import ReadConnection
-from tradesense.db.generations import visible
+from tradesense.db.generations import USER, visible
 from tradesense.db.tables import accounts, books, cash_movements, instruments, segments, users
 from tradesense.domain.instruments import AssetClass
 from tradesense.domain.ledger import Book, Ledger, join
@@ -58,6 +59,11 @@ class Selection:
     asset_classes: Collection[AssetClass] | None = None
     currency: str | None = None
 
+    def values(self) -> dict[str, Collection[Any]]:
+        """What is asked for, by name."""
+        asked = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: [value] if name == "currency" else value for name, value in asked.items() if value is not None}
+
 
 @dataclass(frozen=True, slots=True)
 class Segments:
@@ -77,6 +83,7 @@ def _book(rows: list[tuple[Any, ...]]) -> tuple[Book, Iterable[bytes]]:
     return Book(str(account), symbol, underlying or root, asset_class, currency), [row[2] for row in rows]
 
 
+@cache
 def _segment_rows(dialect: str) -> RawRows:
     columns = (
         segments.c.book_id,
@@ -94,38 +101,54 @@ def _segment_rows(dialect: str) -> RawRows:
 
 async def read_segments(connection: ReadConnection, user: UserId, wanted: Selection) -> Segments:
     """The segments that count of those of the user's books that are asked for."""
-    dialect = connection.dialect.name
-    query = (
+    dialect, values = connection.dialect.name, wanted.values()
+    result = await connection.stream(_segments(dialect, frozenset(values)), {"user": user, **values})
+    return Segments([row async for part in result.partitions() for row in part], dialect)
+
+
+@lru_cache(maxsize=64)
+def _segments(dialect: str, named: frozenset[str]) -> Select[Any]:
+    """The statement of `read_segments` for selections that name these; building it takes longer than running it."""
+    query: Select[Any] = (
         select(*_segment_rows(dialect).columns)
         .select_from(accounts)
         .join(segments, and_(segments.c.account_id == accounts.c.id, visible(segments)))
         .join(books, books.c.id == segments.c.book_id)
         .join(instruments, instruments.c.id == books.c.instrument_id)
-        .where(*_own(user, wanted), *_of_instrument(wanted))
+        .where(*_own(narrowed="accounts" in named), *_of_instrument(named))
     )
-    result = await connection.stream(query.execution_options(yield_per=FETCHED_AT_ONCE))
-    return Segments([row async for part in result.partitions() for row in part], dialect)
+    return query.execution_options(yield_per=FETCHED_AT_ONCE)
 
 
-def _own(user: UserId, wanted: Selection) -> list[ColumnElement[bool]]:
-    own = [accounts.c.user_id == user, accounts.c.deleted_at.is_(None)]
-    return own if wanted.accounts is None else [*own, accounts.c.id.in_(wanted.accounts)]
+def _own(*, narrowed: bool) -> list[ColumnElement[bool]]:
+    own = [accounts.c.user_id == USER, accounts.c.deleted_at.is_(None)]
+    return [*own, _is_any(accounts.c.id, "accounts")] if narrowed else own
 
 
-def _of_instrument(wanted: Selection) -> list[ColumnElement[bool]]:
-    asked: list[tuple[ColumnElement[Any], Collection[Any] | None]] = [
-        (instruments.c.symbol, wanted.symbols),
-        (func.coalesce(instruments.c.underlying, instruments.c.root), wanted.underlyings),
-        (instruments.c.asset_class, wanted.asset_classes),
-        (instruments.c.currency, None if wanted.currency is None else [wanted.currency]),
-    ]
-    return [column.in_(values) for column, values in asked if values is not None]
+def _of_instrument(named: Collection[str]) -> list[ColumnElement[bool]]:
+    known: dict[str, ColumnElement[Any]] = {
+        "symbols": instruments.c.symbol,
+        "underlyings": func.coalesce(instruments.c.underlying, instruments.c.root),
+        "asset_classes": instruments.c.asset_class,
+        "currency": instruments.c.currency,
+    }
+    return [_is_any(column, name) for name, column in known.items() if name in named]
+
+
+def _is_any(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    return column.in_(bindparam(name, expanding=True))
 
 
 async def list_accounts(connection: ReadConnection, user: UserId, wanted: Selection) -> list[Account]:
     """The user's accounts that are asked for, in whichever currency."""
-    query: Select[Any] = select(*(accounts.c[name] for name in Account._fields)).where(*_own(user, wanted))
-    return [Account(*row) for row in await connection.execute(query.order_by(accounts.c.id))]
+    query, values = _accounts(narrowed=wanted.accounts is not None), {"user": user, "accounts": wanted.accounts}
+    return [Account(*row) for row in await connection.execute(query, values)]
+
+
+@cache
+def _accounts(*, narrowed: bool) -> Select[Any]:
+    query: Select[Any] = select(*(accounts.c[name] for name in Account._fields)).where(*_own(narrowed=narrowed))
+    return query.order_by(accounts.c.id)
 
 
 async def list_flows(connection: ReadConnection, user: UserId, wanted: Selection) -> list[Flow]:
@@ -134,19 +157,26 @@ async def list_flows(connection: ReadConnection, user: UserId, wanted: Selection
     What moves in another currency is no capital of the account: equity is kept in the account's own. Accounts without
     a starting balance have no capital that flows could add to.
     """
-    query: Select[Any] = (
-        select(*(cash_movements.c[name] for name in Flow._fields))
-        .join(accounts, and_(accounts.c.id == cash_movements.c.account_id, visible(cash_movements)))
-        .where(
-            *_own(user, wanted),
-            cash_movements.c.kind.in_([kind.value for kind in _FLOWS]),
-            cash_movements.c.currency == accounts.c.currency,
-            accounts.c.starting_balance.is_not(None),
-        )
+    query, values = _flows(narrowed=wanted.accounts is not None), {"user": user, "accounts": wanted.accounts}
+    return [Flow(*row) for row in await connection.execute(query, values)]
+
+
+@cache
+def _flows(*, narrowed: bool) -> Select[Any]:
+    query: Select[Any] = select(*(cash_movements.c[name] for name in Flow._fields))
+    return query.join(accounts, and_(accounts.c.id == cash_movements.c.account_id, visible(cash_movements))).where(
+        *_own(narrowed=narrowed),
+        cash_movements.c.kind.in_([kind.value for kind in _FLOWS]),
+        cash_movements.c.currency == accounts.c.currency,
+        accounts.c.starting_balance.is_not(None),
     )
-    return [Flow(*row) for row in await connection.execute(query)]
 
 
 async def data_version(connection: ReadConnection, user: UserId) -> int:
     """The version of the user's data that this transaction sees."""
-    return (await connection.execute(select(users.c.data_version).where(users.c.id == user))).scalar_one()
+    return (await connection.execute(_version(), {"user": user})).scalar_one()
+
+
+@cache
+def _version() -> Select[int]:
+    return select(users.c.data_version).where(users.c.id == USER)

@@ -33,7 +33,7 @@ from sqlalchemy.types import NullType
 
 from keel.ids import uuid7
 from tradesense.db.engine import ReadConnection, WriteConnection
-from tradesense.db.generations import visible
+from tradesense.db.generations import USER, visible
 from tradesense.db.tables import (
     accounts,
     annotation_tags,
@@ -49,8 +49,6 @@ from tradesense.domain.executions import ExecutionId
 from tradesense.domain.trades import TradeId
 from tradesense.http.authentication import UserId
 
-USER: Final = bindparam("user", type_=Identifier)
-"""The user in statements that are built once: that takes longer than what SQL has to do for them."""
 TAG: Final = bindparam("tag", type_=Text)
 _LABELS: Final = ("trade_id", "playbook", "initial_risk", "mistakes")
 _BETWEEN_TAGS: Final = "\n"
@@ -181,6 +179,13 @@ class LabelRows(NamedTuple):
 
 async def read_labels(connection: ReadConnection, user: UserId) -> LabelRows:
     """What the user's trades are labelled with, beside notes and ratings."""
+    written, tagged = _labels()
+    return LabelRows(await _streamed(connection, written, user), await _streamed(connection, tagged, user))
+
+
+@cache
+def _labels() -> tuple[Select[Any], Select[Any]]:
+    """The statements of `LabelRows`, for the user in `USER`."""
     held = (
         select(
             annotations.c.execution_id,
@@ -191,10 +196,10 @@ async def read_labels(connection: ReadConnection, user: UserId) -> LabelRows:
             cast(annotations.c.mistakes, Text).label("mistakes"),
         )
         .select_from(annotations)
-        .join(accounts, and_(accounts.c.id == annotations.c.account_id, accounts.c.user_id == user))
+        .join(accounts, and_(accounts.c.id == annotations.c.account_id, accounts.c.user_id == USER))
         .join(executions, and_(executions.c.id == annotations.c.execution_id, visible(executions)))
         .outerjoin(playbooks, playbooks.c.id == annotations.c.playbook_id)
-        .where(annotations.c.user_id == user, accounts.c.deleted_at.is_(None), executions.c.deleted_at.is_(None))
+        .where(annotations.c.user_id == USER, accounts.c.deleted_at.is_(None), executions.c.deleted_at.is_(None))
         .subquery()
     )
     raw: list[ColumnElement[Any]] = [type_coerce(held.c[name], NullType()).label(name) for name in _LABELS]
@@ -203,14 +208,15 @@ async def read_labels(connection: ReadConnection, user: UserId) -> LabelRows:
         select(raw[0], tags.c.name)
         .select_from(held)
         .join(annotation_tags, annotation_tags.c.execution_id == held.c.execution_id)
-        .join(tags, and_(tags.c.id == annotation_tags.c.tag_id, tags.c.user_id == user))
+        .join(tags, and_(tags.c.id == annotation_tags.c.tag_id, tags.c.user_id == USER))
         .where(held.c.trade_id.is_not(None))
     )
-    return LabelRows(await _streamed(connection, rows), await _streamed(connection, tagged))
+    at_once = {"yield_per": _STREAMED_AT_ONCE}
+    return rows.execution_options(**at_once), tagged.execution_options(**at_once)
 
 
-async def _streamed(connection: ReadConnection, query: Select[Any]) -> list[Sequence[Any]]:
-    result = await connection.stream(query.execution_options(yield_per=_STREAMED_AT_ONCE))
+async def _streamed(connection: ReadConnection, query: Select[Any], user: UserId) -> list[Sequence[Any]]:
+    result = await connection.stream(query, {"user": user})
     return [row async for part in result.partitions() for row in part]
 
 

@@ -1,15 +1,16 @@
 """Open positions in SQL, scoped to their user and to what counts now."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, or_, select
 
 from tradesense.db.engine import ReadConnection
-from tradesense.db.generations import visible
+from tradesense.db.generations import USER, visible
 from tradesense.db.tables import accounts, books, instruments, trades
 from tradesense.domain.instruments import AssetClass
 from tradesense.domain.trades import Direction, TradeId
@@ -58,34 +59,40 @@ _COLUMNS: Final[dict[str, ColumnElement[Any]]] = {
     "multiplier": books.c.multiplier,
     "currency": instruments.c.currency,
 }
+_FILTERED: Final[dict[str, ColumnElement[Any]]] = {
+    "account": accounts.c.id,
+    "symbol": instruments.c.symbol,
+    "asset_class": instruments.c.asset_class,
+    "currency": instruments.c.currency,
+}
 
 
 async def list_positions(
     connection: ReadConnection, user: UserId, wanted: PositionFilter, limit: int, after: After[datetime] | None = None
 ) -> list[Position]:
     """The user's open positions that the filter asks for, the latest first, at most `limit`, those after a place."""
-    opened = trades.c.opened_at
-    query = (
+    asked = {name: value for name, value in asdict(wanted).items() if value is not None}
+    place = {} if after is None else {"after": after.value, "after_id": after.id}
+    query = _positions(frozenset(asked), follows=after is not None)
+    rows = await connection.execute(query, {"user": user, "limit": limit, **asked, **place})
+    return [Position(*row) for row in rows]
+
+
+@lru_cache(maxsize=64)
+def _positions(named: frozenset[str], *, follows: bool) -> Select[Any]:
+    """The statement of `list_positions` for filters that name these; building it takes longer than running it."""
+    opened, after = trades.c.opened_at, bindparam("after", type_=trades.c.opened_at.type)
+    query: Select[Any] = (
         select(*(_COLUMNS[name] for name in Position._fields))
         .select_from(accounts)
         .join(trades, and_(trades.c.account_id == accounts.c.id, visible(trades)))
         .join(books, books.c.id == trades.c.book_id)
         .join(instruments, instruments.c.id == books.c.instrument_id)
-        .where(accounts.c.user_id == user, accounts.c.deleted_at.is_(None), trades.c.closed_at.is_(None))
-        .where(*_conditions(wanted))
+        .where(accounts.c.user_id == USER, accounts.c.deleted_at.is_(None), trades.c.closed_at.is_(None))
+        .where(*(_FILTERED[name] == bindparam(name) for name in sorted(named)))
         .order_by(opened.desc(), trades.c.id.desc())
-        .limit(limit)
+        .limit(bindparam("limit", type_=Integer))
     )
-    if after is not None:
-        query = query.where(or_(opened < after.value, and_(opened == after.value, trades.c.id < after.id)))
-    return [Position(*row) for row in await connection.execute(query)]
-
-
-def _conditions(wanted: PositionFilter) -> list[ColumnElement[bool]]:
-    asked: list[tuple[ColumnElement[Any], object]] = [
-        (accounts.c.id, wanted.account),
-        (instruments.c.symbol, wanted.symbol),
-        (instruments.c.asset_class, wanted.asset_class),
-        (instruments.c.currency, wanted.currency),
-    ]
-    return [column == value for column, value in asked if value is not None]
+    if follows:
+        query = query.where(or_(opened < after, and_(opened == after, trades.c.id < bindparam("after_id"))))
+    return query

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Integer, Select, Table, and_, bindparam, func, literal, or_, select, tuple_
 
 from tradesense.db.engine import ReadConnection
-from tradesense.db.generations import visible
+from tradesense.db.generations import USER, visible
 from tradesense.db.tables import accounts, books, executions, instruments, trades
 from tradesense.db.types import UtcDateTime
 from tradesense.domain.executions import ExecutionId, ExecutionKind, Side
@@ -21,7 +21,7 @@ from tradesense.domain.instruments import AssetClass
 from tradesense.domain.trades import Direction, TradeId
 from tradesense.http.authentication import UserId
 from tradesense.http.paging import After
-from tradesense.journal.repository import USER, trades_tagged
+from tradesense.journal.repository import trades_tagged
 
 STILL_OPEN: Final = datetime(2199, 12, 31, tzinfo=UTC)
 """Where an open trade stands in the order of closing: after all that are closed."""
