@@ -61,7 +61,7 @@ class Tally:
 
     def add(self, request: Segment) -> None:
         """Count one."""
-        took_s = request.duration_s
+        took_s = (request.ended_ns - request.began_ns) / 1e9
         bucket = bisect_left(self._bounds, took_s)
         self.counts[bucket] += 1
         self.total_s += took_s

@@ -1,7 +1,7 @@
 """Answers that the server sends at once: the same as those that the application gives, and nothing for the others."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any, cast
 
@@ -54,6 +54,7 @@ class Wire:
         config.loaded_app.express = self
         self.at_once = self.parsed = 0
         self._express: Express[Any] = served.app.express  # type: ignore[attr-defined]
+        self.unsent = self._express.unsent
         self.protocol = ExpressProtocol(config, ServerState(), cast("dict[str, Any]", dict(served.state)))
         self.protocol.connection_made(self.line)
 
@@ -99,6 +100,9 @@ class _Loop:
 
     def time(self) -> float:
         return self._now[0]
+
+    def call_soon(self, call: Callable[[], None]) -> asyncio.Handle:
+        return asyncio.get_running_loop().call_soon(call)
 
     def call_later(self, seconds: float, _call: object) -> asyncio.TimerHandle:
         self._waits.append(seconds)
@@ -265,6 +269,35 @@ async def test_only_whole_requests_are_known_again(wire: Wire, person: Person) -
     assert (wire.at_once, wire.parsed) == (13, 11)
 
 
+async def test_answers_are_sent_before_whatever_comes_after_them(wire: Wire, person: Person) -> None:
+    request = f"GET {PATH} HTTP/1.1\r\nhost: x\r\nauthorization: {bearer(person)['authorization']}\r\n\r\n".encode()
+    wire.protocol.data_received(request)
+    wire.line.written = b""
+    wire.protocol.data_received(request)
+    wire.protocol.data_received(b"GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n")
+    while b" 404 " not in wire.line.written:  # noqa: ASYNC110 - it is no event
+        await asyncio.sleep(0)
+    assert wire.line.written.startswith(b"HTTP/1.1 200")
+    wire.line.written = b""
+    wire.protocol.data_received(request)
+    wire.protocol.data_received(b"nonsense\r\n\r\n")
+    first, _, second = wire.line.written.partition(b"HTTP/1.1 400")
+    assert first.startswith(b"HTTP/1.1 200")
+    assert second
+    assert (wire.at_once, wire.line.is_over) == (3, True)
+
+
+async def test_who_has_gone_meanwhile_is_sent_nothing(wire: Wire, person: Person) -> None:
+    await wire.ask(**bearer(person))
+    request = next(iter(wire.protocol._remembered))
+    wire.line.written = b""
+    wire.protocol.data_received(request)
+    wire.line.is_over = True
+    await asyncio.sleep(0)
+    assert wire.at_once == 2
+    assert not wire.line.written
+
+
 async def test_requests_that_are_known_again_are_few(wire: Wire, person: Person) -> None:
     for turn in range(2):
         for number in range(9):
@@ -371,5 +404,8 @@ async def test_whatever_goes_wrong_the_application_answers(
 
 async def test_a_connection_that_waits_is_closed_with_the_server(wire: Wire, person: Person) -> None:
     await wire.ask(**bearer(person))
+    wire.line.written = b""
+    wire.protocol.data_received(next(iter(wire.protocol._remembered)))
     wire.protocol.shutdown()
     assert wire.line.is_over
+    assert wire.line.written.startswith(b"HTTP/1.1 200")
