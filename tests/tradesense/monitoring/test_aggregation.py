@@ -43,10 +43,12 @@ async def figures(app: Served, settings: Settings) -> AsyncIterator[Figures]:
     await database.close()
 
 
-async def upload(user: Person, content: str) -> None:
+async def upload(user: Person, content: str) -> str:
+    """Import it; says which import that was."""
     file = {"file": ("fills.csv", content.encode(), "text/csv")}
     record = await made(user.post("/imports", files=file, data={"timezone": "UTC"}))
     await ended(user, record["id"])
+    return str(record["id"])
 
 
 async def test_a_day_is_computed_when_it_is_over(app: Served, figures: Figures, user: Person) -> None:
@@ -80,6 +82,32 @@ async def test_what_is_imported_later_counts_on_the_day_it_closed_and_who_was_ac
     before = await figures.days()
     await figures.compute()
     assert await figures.days() == before
+
+
+async def test_what_is_imported_twice_or_deleted_is_counted_as_it_stands(
+    app: Served, figures: Figures, user: Person
+) -> None:
+    async def recounted() -> BusinessDay:
+        await figures.compute()
+        return (await figures.days())[date(2026, 3, 2)]
+
+    first = await upload(user, FILLS)
+    await upload(user, FILLS + "2026-03-02 11:50:00,SAP,sell,1,191,0,EUR\n")
+    app.clock.forward(timedelta(days=1))
+    day = await recounted()
+    assert (day.imports, day.executions) == ({"generic": {"done": 2}}, 6)
+    assert (day.trades, day.volume) == (3, {"EUR": "51", "USD": "98"})
+    _, bought = (await made(user.get("/executions?symbol=MSFT")))["items"]
+    assert (await user.delete(f"/executions/{bought['id']}")).status_code == 204
+    day = await recounted()
+    assert (day.trades, day.volume) == (2, {"EUR": "51"})
+    account = (await made(user.get("/accounts")))["items"][0]
+    assert (await user.delete(f"/imports/{first}")).is_success
+    day = await recounted()
+    assert (day.imports, day.executions, day.trades) == ({"generic": {"done": 2}}, 6, 2)
+    assert (await user.delete(f"/accounts/{account['id']}")).is_success
+    day = await recounted()
+    assert (day.imports, day.executions, day.trades, day.volume) == ({"generic": {"done": 2}}, 6, 0, {})
 
 
 async def test_days_that_were_missed_are_made_up_for(app: Served, figures: Figures, user: Person) -> None:
