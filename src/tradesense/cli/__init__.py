@@ -1,6 +1,8 @@
 """The command line: one module per command, each of which imports what it needs when it is called."""
 
+import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 from typing import Annotated
 
 from typer import Exit, Option, Typer
@@ -9,7 +11,10 @@ from tradesense.cli.terminal import output
 
 
 def main() -> None:
-    """Run the command that the arguments name."""
+    """Run the command that the arguments name. What a terminal has no character for is shown as a question mark."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     build()()
 
 

@@ -22,7 +22,8 @@ def errors() -> "Console":
 
 
 def write_json(value: Any) -> None:  # noqa: ANN401 - anything that JSON has
-    """A result for programs: as it is, whatever the width of the terminal."""
+    """A result for programs: as it is, in UTF-8 (RFC 8259), whatever the terminal's width and characters."""
     import orjson
 
-    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
+    sys.stdout.flush()
+    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))

@@ -58,9 +58,9 @@ def run(environment: dict[str, str | None]) -> Run:
 def run_command(environment: dict[str, str | None]) -> Run:
     """Run the installed command in a process of its own."""
     command = Path(sys.executable).with_name("tradesense")
-    given = {"PATH": os.defpath, **{name: value for name, value in environment.items() if value is not None}}
 
     def invoke(*arguments: str | Path, stdin: str = "") -> Ran:
+        given = {"PATH": os.defpath, **{name: value for name, value in environment.items() if value is not None}}
         done = subprocess.run(
             [command, *arguments], capture_output=True, check=False, text=True, input=stdin, env=given, timeout=60
         )

@@ -52,6 +52,18 @@ def test_the_command_itself_prints_tables_and_charts(run_command: Run, file: Pat
         assert expected in ran.out
 
 
+@pytest.mark.parametrize("option", ["--trades=1", "--json"])
+def test_a_terminal_without_the_characters_is_no_obstacle(
+    run_command: Run, environment: dict[str, str | None], tmp_path: Path, option: str
+) -> None:
+    environment["PYTHONIOENCODING"] = "ascii"
+    path = tmp_path / "öl.csv"
+    path.write_text(HEADER + ROUND_TRIP)
+    ran = run_command("report", path, option)
+    assert ran.code == 0, ran.err
+    assert ("?l.csv ? generic" if option == "--trades=1" else '"file": "öl.csv"') in ran.out
+
+
 def test_the_json_has_the_documented_keys(run: Run, file: Path) -> None:
     report = run("report", file, "--json", "--timezone", "UTC").json
     assert report.keys() >= KEYS
