@@ -14,13 +14,16 @@ from keel.context import hex_id
 from keel.logs.assembly import Logs
 from keel.logs.contract import Source
 from keel.traces.otlp import encode_segments
-from tests.application import PASSWORD, Serve, Served
+from keel.traces.statements import REPEATED
+from tests.application import PASSWORD, Person, Serve, Served
+from tests.tradesense.monitoring.conftest import administrator
 from tradesense.portfolio.service import Portfolio
 
 CARD = "4111 1111 1111 1111"
 COOKIE = "hunter2-in-a-cookie"
 SECRET = "hunter2-in-a-body"
 EMAIL = "planted@example.org"
+WITH_A_LITERAL = "SELECT id FROM users WHERE email = 'planted@example.org' OR email = :a"
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
@@ -117,6 +120,18 @@ async def test_probes_and_collectors_have_lines_for_who_wants_to_know_everything
     assert found == [*probes, ("/api/v1/monitoring/metrics", "info")]
 
 
+async def monitored_by(admin: Person) -> str:
+    """All that administrators are shown of what has happened."""
+    dashboard = await admin.get("/monitoring/dashboard")
+    at_a_glance = dashboard.json()
+    traces = [f"traces/{each['trace_id']}" for each in at_a_glance["traces"]["items"]]
+    groups = [f"errors/{each['fingerprint']}" for each in at_a_glance["errors"]["items"]]
+    assert groups
+    more = [await admin.get(f"/monitoring/{path}") for path in (*traces, *groups, "queries", "requests", "metrics")]
+    assert all(each.is_success for each in more)
+    return "".join(each.text for each in (dashboard, *more))
+
+
 async def test_planted_secrets_appear_nowhere(app: Served, log_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     user = await app.user(EMAIL)
     token = user.headers["Authorization"].removeprefix("Bearer ")
@@ -128,6 +143,8 @@ async def test_planted_secrets_appear_nowhere(app: Served, log_file: Path, monke
         logging.getLogger("planted").error("login %s password=%s", EMAIL, SECRET, extra={"headers": {"Cookie": COOKIE}})
         with span("planted", {"http.request.header.cookie": COOKIE, "url.query": f"token={token}", "who": EMAIL}):
             async with database.read() as connection:
+                for _ in range(REPEATED):
+                    await connection.execute(text(WITH_A_LITERAL), {"a": SECRET})
                 await connection.execute(text("SELECT :a FROM nowhere WHERE b = :b"), {"a": SECRET, "b": token})
 
     monkeypatch.setattr(Portfolio, "summary", fails)
@@ -140,7 +157,13 @@ async def test_planted_secrets_appear_nowhere(app: Served, log_file: Path, monke
     segments = list(keel.traces.ring.newest())
     redaction = next(each for each in keel.traces.observers if isinstance(each, Logs)).redaction
     shown = written(app, log_file) + encode_segments(segments, Source(), redaction).decode()
-    assert "planted" in shown
+    await keel.observations.gathering.flush()
+    _, followed = await keel.observations.store.lines("0-0", 1000)
+    monitored = await monitored_by(await administrator(app))
+    assert "planted" in monitored
+    assert '"repeated":[{' in monitored
+    assert b"planted" in b"".join(followed)
+    shown += monitored + b"".join(followed).decode()
     assert "OperationalError" in shown or "ProgrammingError" in shown
     for secret in (PASSWORD, token, COOKIE, CARD, CARD.replace(" ", ""), SECRET, EMAIL, EMAIL.replace("@", "%40")):
         assert secret not in shown
