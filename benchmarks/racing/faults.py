@@ -72,9 +72,9 @@ FAULTS: Final = (
 
 def lose_a_master(cluster: Cluster) -> None:
     """Kill one; its replica takes over by itself."""
-    cluster.masters[0].kill()
+    cluster.lose(cluster.masters[0])
 
 
 def fail_over(sentinels: Sentinels) -> None:
     """Kill the master; Sentinels promote the replica."""
-    sentinels.master.kill()
+    sentinels.lose_master()

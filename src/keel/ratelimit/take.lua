@@ -164,10 +164,10 @@ end
 if size > 2 then
   local ends = states[1] and read('<d', states[1]) or 0
   if now + lasts > ends then -- twice as long as must be, so that it need not be said each time
-    lasts = math.ceil((lasts + math.max(lasts, 250000)) / 1000)
-    writing[size + 1], writing[size + 2] = 'ends', pack('<d', now + lasts * 1000)
+    ends = math.ceil((now + lasts + math.max(lasts, 250000)) / 1000)
+    writing[size + 1], writing[size + 2] = 'ends', pack('<d', ends * 1000)
     call(unpack(writing, 1, size + 2))
-    call('PEXPIRE', place, lasts + 1)
+    call('PEXPIREAT', place, string.format('%.0f', ends + 1)) -- PEXPIRE counts from when the script was begun
   else
     call(unpack(writing, 1, size))
   end

@@ -302,7 +302,7 @@ async def test_after_a_failover_offsets_are_not_confused(sentinels: Sentinels) -
         await client.connect(there.events)
         place = await is_shared(here.events)
         until(lambda: sentinels.replica.ask("EXISTS", HISTORY_KEY) == 1)
-        sentinels.master.kill()
+        sentinels.lose_master()
         await away(here, there)
         await soon(lambda: redis_of(here).available and redis_of(there).available, 60)
         after = await is_shared(here.events)
@@ -345,7 +345,7 @@ async def test_a_cluster_node_that_is_lost_is_told_of_and_its_channels_go_on(clu
             await client.connect(there.events)
         for name in names:
             await is_shared(here.events, name)
-        cluster.masters[0].kill()
+        cluster.lose(cluster.masters[0])
         await away(here, there)
         for name in names:
             await here.events.publish(name, "meanwhile")

@@ -211,7 +211,7 @@ async def test_after_a_failover_the_old_holder_finds_out_or_still_holds(sentinel
         holding = keel.locks.lock("a", ttl=60)
         lease = await holding.__aenter__()
         until(lambda: sentinels.replica.ask("EXISTS", PLACE) == 1)
-        sentinels.master.kill()
+        sentinels.lose_master()
         await soon(lambda: not redis.available, 20)
         with pytest.raises(LockUnavailable):
             await hold(keel.locks)

@@ -3,13 +3,15 @@
 import asyncio
 import json
 import sys
+from typing import cast
 
 import pytest
 
 from keel.ratelimit.quota import parse
 from keel.ratelimit.redis import RedisCounters
 from keel.redis.connecting import connect
-from tests.keel.ratelimit.crowd import SUBJECT
+from keel.redis.contract import Redis
+from tests.keel.ratelimit.crowd import SUBJECT, Patient
 from tests.keel.ratelimit.models import model_of
 
 PROCESSES, CALLERS, TIMES = 4, 100, 5
@@ -57,6 +59,6 @@ async def test_four_processes_are_admitted_exactly_what_the_definition_admits(
             for model, each in zip(models, needed, strict=True):
                 model.charge(at, each)
     async with connect(redis_url) as redis:
-        looked = await RedisCounters(redis, redis_namespace).peek(SUBJECT, (limits[1],), 1)
+        looked = await RedisCounters(cast("Redis", Patient(redis)), redis_namespace).peek(SUBJECT, (limits[1],), 1)
     # A request that the first limit refused was not charged to the second.
     assert 1100 - looked.verdicts[0].remaining == sum(cost for _, allowed, cost in log if allowed)

@@ -57,7 +57,7 @@ class Diary:
         self.reasons.append(f"{server}: {calls}")
 
 
-async def soon(condition: Callable[[], object], within_s: float = 2.0) -> float:
+async def soon(condition: Callable[[], object], within_s: float = 10.0) -> float:
     """Wait for `condition`, failing after `within_s`; returns how long it took."""
     began = time.monotonic()
     while not condition():
@@ -67,7 +67,7 @@ async def soon(condition: Callable[[], object], within_s: float = 2.0) -> float:
     return time.monotonic() - began
 
 
-async def answers(redis: Redis, within_s: float = 2.0) -> float:
+async def answers(redis: Redis, within_s: float = 10.0) -> float:
     """Wait until a write is answered; returns how long it took."""
     began = time.monotonic()
     while time.monotonic() - began < within_s:
