@@ -14,7 +14,7 @@ from keel.ratelimit.asking import Asker
 from keel.ratelimit.limiter import RateLimits
 from keel.ratelimit.rules import Per, Rule
 from tradesense.http import problems
-from tradesense.http.authentication import Principal, authenticate, known_principal
+from tradesense.http.authentication import Principal, UserId, authenticate, known_principal
 from tradesense.http.state import provided
 
 LOGIN: Final = "login"
@@ -60,10 +60,20 @@ async def enforce_login(limits: RateLimits, account: str, address: str | None) -
 
     It is counted for the account *and* the address, so that a stranger can lock nobody out.
     """
+    await _enforce_password(limits, f"login:{account}", address)
+
+
+async def enforce_password_change(limits: RateLimits, user: UserId, address: str | None) -> None:
+    """Charge an attempt to change a user's password, as one to log in; raises LimitExceeded.
+
+    Else whoever has come by a session could try passwords with it.
+    """
+    await _enforce_password(limits, f"password:{user}", address)
+
+
+async def _enforce_password(limits: RateLimits, account: str, address: str | None) -> None:
     ip = counted_as(address or "")
-    await limits.enforce(
-        (f"login:{account}|{ip}", limits.rules.limits(LOGIN)), (f"ip:{ip}", limits.rules.limits(LOGIN_IP))
-    )
+    await limits.enforce((f"{account}|{ip}", limits.rules.limits(LOGIN)), (f"ip:{ip}", limits.rules.limits(LOGIN_IP)))
 
 
 async def enforce_registration(limits: RateLimits, address: str | None) -> None:

@@ -18,7 +18,7 @@ from tradesense.http.authentication import (
     UserId,
     refuse_other_sites,
 )
-from tradesense.http.limits import TheLimits, enforce_login, enforce_registration
+from tradesense.http.limits import TheLimits, enforce_login, enforce_password_change, enforce_registration
 from tradesense.http.paging import Page
 from tradesense.http.problems import refusals
 from tradesense.http.state import provided
@@ -146,9 +146,11 @@ async def change_password(
     logins: TheLogins,
     authentication: TheAuthentication,
     client: AskedBy,
+    limits: TheLimits,
     response: Response,
 ) -> None:
     """Set another password and end my other sessions. A browser's cookie is replaced; a bearer token stays."""
+    await enforce_password_change(limits, user.user_id, client.ip)
     current, new = change.current_password.get_secret_value(), change.new_password.get_secret_value()
     token = await logins.change_password(user, current, new, client)
     if token is not None:

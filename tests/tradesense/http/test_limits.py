@@ -64,6 +64,19 @@ async def test_strangers_are_counted_by_their_address(serve: Serve) -> None:
     assert statuses == [401, 401, 401, 429]
 
 
+async def test_a_session_is_no_way_to_try_passwords(limited: Served) -> None:
+    ann, bob = await limited.user(), await limited.user()
+
+    async def change(person: Person, password: str) -> httpx.Response:
+        passwords = {"current_password": password, "new_password": "another password"}
+        return await person.post("/auth/change-password", json=passwords)
+
+    answers = [await change(ann, WRONG) for _ in range(6)]
+    assert [each.status_code for each in answers] == [403] * 5 + [429]
+    assert answers[-1].json()["code"] == "limit_exceeded"
+    assert (await change(bob, PASSWORD)).status_code == 204
+
+
 async def test_logins_are_limited_for_each_account_from_each_address(limited: Served) -> None:
     user, stranger = await limited.user("ann@example.com"), await limited.person()
     # The fixture has logged in once.
