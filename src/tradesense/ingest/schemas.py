@@ -69,7 +69,10 @@ class ProgressView(View):
 
 
 class ImportView(View):
-    """An import. `rows = imported + duplicates + ignored + errors`; `executions` are counted apart."""
+    """An import. `rows = imported + duplicates + ignored + errors` once it is done; one that failed imported nothing.
+
+    `executions` are counted apart, as a row may tell of two.
+    """
 
     id: UUID
     status: ImportStatus
