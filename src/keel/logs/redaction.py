@@ -4,7 +4,8 @@ Every pattern takes time in proportion to the text: it begins at a fixed word or
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import islice
 from typing import Any, Final
@@ -18,6 +19,8 @@ MOST_ITEMS: Final = 100
 """Of one collection."""
 MOST_ITEMS_IN_ALL: Final = 1000
 DEEPEST: Final = 6
+MOST_REMEMBERED: Final = 256
+"""Texts that came before."""
 
 _NAMES: Final = (
     "passw(?:or)?d|passphrase|passcode|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|authori[sz]ation"
@@ -74,6 +77,8 @@ class Redaction:
 
     def __init__(self, key: str = "") -> None:
         self._key = key.encode()[:64]
+        self.again: Callable[[str], str] = lru_cache(maxsize=MOST_REMEMBERED)(self.text)
+        """As `text`, for what comes again and again, such as the names of browsers."""
 
     def text(self, text: str) -> str:
         """A text without passwords, tokens, cookies, credentials of any kind, card numbers and e-mail addresses."""
