@@ -143,7 +143,7 @@ async def test_planted_secrets_appear_nowhere(app: Served, log_file: Path, monke
         logging.getLogger("planted").error("login %s password=%s", EMAIL, SECRET, extra={"headers": {"Cookie": COOKIE}})
         with span("planted", {"http.request.header.cookie": COOKIE, "url.query": f"token={token}", "who": EMAIL}):
             async with database.read() as connection:
-                for _ in range(REPEATED):
+                for _turn in range(REPEATED):
                     await connection.execute(text(WITH_A_LITERAL), {"a": SECRET})
                 await connection.execute(text("SELECT :a FROM nowhere WHERE b = :b"), {"a": SECRET, "b": token})
 
