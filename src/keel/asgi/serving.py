@@ -90,6 +90,11 @@ class ExpressProtocol(HttpToolsProtocol):
                 self._remembered.clear()
             self._remembered[data] = asked
 
+    def eof_received(self) -> None:
+        """The client sends nothing more, upon which the connection is closed: what it has asked for goes before."""
+        self._unsent.send()
+        super().eof_received()
+
     def on_message_begin(self) -> None:
         """Note that a request begins."""
         self._begun += 1

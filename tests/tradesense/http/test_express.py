@@ -287,6 +287,16 @@ async def test_answers_are_sent_before_whatever_comes_after_them(wire: Wire, per
     assert (wire.at_once, wire.line.is_over) == (3, True)
 
 
+async def test_who_sends_nothing_more_is_still_answered(wire: Wire, person: Person) -> None:
+    await wire.ask(**bearer(person))
+    wire.line.written = b""
+    wire.protocol.data_received(next(iter(wire.protocol._remembered)))
+    wire.protocol.eof_received()
+    wire.line.close()  # as the loop does
+    await asyncio.sleep(0)
+    assert wire.line.written.startswith(b"HTTP/1.1 200")
+
+
 async def test_who_has_gone_meanwhile_is_sent_nothing(wire: Wire, person: Person) -> None:
     await wire.ask(**bearer(person))
     request = next(iter(wire.protocol._remembered))
