@@ -66,6 +66,15 @@ async def test_a_group_counts_and_knows_its_first_and_last(groups: ErrorGroups) 
     assert found.sample.frames[0].is_own
 
 
+async def test_what_is_told_late_began_when_the_first_of_it_happened(groups: ErrorGroups) -> None:
+    gathered = batch(minute=5)
+    gathered.grow(batch(minute=9))
+    added = await groups.add(gathered)
+    assert (added.count, added.first_seen, added.last_seen) == (2, gathered.since, NOON + timedelta(minutes=9))
+    assert (await groups.add(batch(minute=2))).first_seen == NOON + timedelta(minutes=2)
+    assert (await groups.add(batch(minute=3))).first_seen == NOON + timedelta(minutes=2)
+
+
 async def test_a_batch_that_comes_again_counts_once(groups: ErrorGroups) -> None:
     first, other = batch(), batch(minute=1)
     for each in (first, other, first, other):

@@ -1,7 +1,7 @@
 """What is kept of errors: groups by fingerprint, and what becomes of them."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from secrets import token_hex
 from typing import Final, Literal, NamedTuple, Protocol
@@ -18,6 +18,7 @@ OTHER: Final = "other"
 TOKEN_BYTES: Final = 4
 USER_BITS: Final = 4096
 """How many bits the users of a group are told apart by; see `keel.failures.counting`."""
+_UNKNOWN: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class ErrorState(StrEnum):
@@ -71,6 +72,12 @@ class Batch(msgspec.Struct):
     routes: dict[str, int] = {}
     users: set[int] = set()
     token: str = msgspec.field(default_factory=lambda: token_hex(TOKEN_BYTES))
+    since: datetime = _UNKNOWN
+    """When the first of it happened."""
+
+    def __post_init__(self) -> None:
+        if self.since is _UNKNOWN:
+            self.since = self.latest.at
 
     def grow(self, more: "Batch") -> None:
         """Count what happened of the same group later."""

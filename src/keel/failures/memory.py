@@ -87,7 +87,7 @@ def _new(batch: Batch) -> ErrorGroup:
         where=latest.where,
         state=ErrorState.OPEN,
         count=0,
-        first_seen=latest.at,
+        first_seen=batch.since,
         last_seen=latest.at,
         users=0,
         routes={},
@@ -103,6 +103,7 @@ def _grown(group: ErrorGroup, batch: Batch, users: int) -> ErrorGroup:
     return msgspec.structs.replace(
         group,
         count=group.count + batch.count,
+        first_seen=min(group.first_seen, batch.since),
         last_seen=max(group.last_seen, at),
         users=users,
         routes=added(group.routes, batch.routes),

@@ -65,6 +65,7 @@ class RedisErrorGroups:
             MOST_ROUTES,
             OTHER,
             KEPT_S,
+            _us(batch.since),
         ]
         routes: list[Argument] = [part for pair in batch.routes.items() for part in pair]
         gone = await self._redis.run(Scripts.add, keys, [*counted, len(batch.users), *batch.users, *routes])
