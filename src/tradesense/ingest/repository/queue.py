@@ -136,7 +136,8 @@ async def claim_next(connection: WriteConnection, owner: Owner, now: datetime, u
     """
     ready = _ready(now)
     chosen = select(imports).where(ready).order_by(imports.c.created_at, imports.c.id).limit(1)
-    found = (await connection.execute(chosen)).one_or_none()
+    # The import is locked before its user, as its worker does with each write: one that is late may be at it still.
+    found = (await connection.execute(chosen.with_for_update())).one_or_none()
     if found is None:
         return None
     # Two processes may have chosen two imports of one user: the second waits here, and then finds it not ready.
