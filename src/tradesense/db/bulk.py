@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Column, Table, type_coerce
+from sqlalchemy import Column, LargeBinary, Table, type_coerce
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import NullType
 
@@ -19,10 +19,14 @@ from tradesense.domain.local_time import instant, microseconds
 Convert = Callable[[Any], Any]
 
 _TO_SQLITE: Final[dict[type, Convert]] = {
-    Identifier: attrgetter("bytes"),
+    Identifier: lambda value: bytearray(value.int.to_bytes(16, "big")),
+    LargeBinary: bytearray,
+    Word: attrgetter("_value_"),
     ExactDecimal: money.text,
     UtcDateTime: microseconds,
 }
+"""A bytearray and a plain string the driver takes as they are; for bytes, a word of an enum and None it looks for an
+adapter first, which takes five times as long as the rest, and holds the interpreter's lock meanwhile."""
 _FROM_SQLITE: Final[dict[type, Convert]] = {
     Identifier: lambda value: UUID(bytes=value),
     ExactDecimal: Decimal,
@@ -31,17 +35,20 @@ _FROM_SQLITE: Final[dict[type, Convert]] = {
 
 
 ROWS_AT_ONCE: Final = (1000, 100, 10, 1)
-"""Rows of one statement on SQLite, greatest first: a table needs no more than these statements, and none has more than
-32,766 values, SQLite's limit. Around each statement the thread that writes waits for the interpreter's lock, a switch
+"""Rows of one statement on SQLite, greatest first: a table needs few statements, and none has more than 32,766 values,
+SQLite's limit. Around each statement the thread that writes waits for the interpreter's lock, a switch
 interval where another thread computes: row by row, hardly anything would be written before that one pauses."""
 COPIED_AT_ONCE: Final = 2000
 """Rows of one COPY on PostgreSQL: the event loop encodes them in some 15 ms."""
 
 
 class Batch(NamedTuple):
-    """Rows in the driver's own values, ready to be written: each part has so many rows in each of its sequences."""
+    """Rows in the driver's own values, ready to be written: each part is a statement and what it is run with.
 
-    parts: Sequence[tuple[int, list[tuple[Any, ...]]]] = ()
+    On PostgreSQL the statement is empty, and the rows are copied.
+    """
+
+    parts: Sequence[tuple[str, list[tuple[Any, ...]]]] = ()
 
 
 class Bulk:
@@ -53,8 +60,8 @@ class Bulk:
         self._copies = dialect == "postgresql"
         names = ", ".join(f'"{name}"' for name in self._columns)
         self._insert_into = f'INSERT INTO "{table.name}" ({names}) VALUES '  # noqa: S608 - names of our own
-        shared = [f"?{place}" for place in range(1, len(constant) + 1)]
-        self._marks = f"({','.join([*shared, *('?' for _ in columns)])})"
+        self._shared = [f"?{place}" for place in range(1, len(constant) + 1)]
+        self._optional = [table.c[name].nullable for name in columns]
         converts = _TO_SQLITE if dialect == "sqlite" else {}
         self._constant = [_conversion(table.c[name], converts) for name in constant]
         self._varying = [_conversion(table.c[name], converts) for name in columns]
@@ -65,34 +72,40 @@ class Bulk:
             value if convert is None else convert(value)
             for convert, value in zip(self._constant, constant, strict=True)
         ]
-        turned = [
-            values if convert is None else map(convert, values)
-            for convert, values in zip(self._varying, zip(*rows, strict=True), strict=False)
-        ]
-        if self._copies:
-            every = list(zip(*map(repeat, same), *turned, strict=False)) if turned else []
-            starts = range(0, len(every), COPIED_AT_ONCE)
-            return Batch([(1, every[first : first + COPIED_AT_ONCE]) for first in starts])
-        return Batch(list(_joined(same, list(zip(*turned, strict=True)))))
+        columns = list(zip(*rows, strict=True))
+        return Batch((self._copied if self._copies else self._inserted)(same, columns) if columns else ())
+
+    def _copied(self, same: list[Any], columns: list[tuple[Any, ...]]) -> list[tuple[str, list[tuple[Any, ...]]]]:
+        every = list(zip(*map(repeat, same), *columns, strict=False))
+        return [("", every[first : first + COPIED_AT_ONCE]) for first in range(0, len(every), COPIED_AT_ONCE)]
+
+    def _inserted(self, same: list[Any], columns: list[tuple[Any, ...]]) -> list[tuple[str, list[tuple[Any, ...]]]]:
+        """The values of a statement's rows one after the other, behind those that all rows have.
+
+        A column that is empty in all rows takes no values.
+        """
+        marks, turned = list(self._shared), []
+        for convert, optional, values in zip(self._varying, self._optional, columns, strict=True):
+            empty = optional and all(value is None for value in values)
+            marks.append("NULL" if empty else "?")
+            if not empty:
+                turned.append(values if convert is None else map(convert, values))
+        every, left, parts = chain.from_iterable(zip(*turned, strict=True)), len(columns[0]), []
+        for size in ROWS_AT_ONCE:
+            times, left = divmod(left, size)
+            if times:
+                statement = self._insert_into + ",".join([f"({','.join(marks)})"] * size)
+                parts.append((statement, [(*same, *islice(every, size * len(turned))) for _ in range(times)]))
+        return parts
 
     async def insert(self, connection: WriteConnection, batch: Batch) -> None:
         """Write what `prepare` gave. On PostgreSQL a statement must have begun the transaction before."""
-        for size, values in batch.parts:
+        for statement, values in batch.parts:
             if self._copies:
                 driver: Any = (await connection.get_raw_connection()).driver_connection
                 await driver.copy_records_to_table(self._table, records=values, columns=self._columns)
             else:
-                await connection.exec_driver_sql(self._insert_into + ",".join([self._marks] * size), values)
-
-
-def _joined(same: Sequence[Any], rows: list[tuple[Any, ...]]) -> Iterator[tuple[int, list[tuple[Any, ...]]]]:
-    """Rows in statements, their values one after the other behind those that all rows have."""
-    first = 0
-    for size in ROWS_AT_ONCE:
-        starts = range(first, len(rows) - size + 1, size)
-        if starts:
-            yield size, [(*same, *chain.from_iterable(rows[start : start + size])) for start in starts]
-            first = starts[-1] + size
+                await connection.exec_driver_sql(statement, values)
 
 
 def _conversion(column: Column[Any], converts: Mapping[type, Convert]) -> Convert | None:

@@ -1,5 +1,7 @@
 """Rows in bulk are the same rows as by the column types, on both databases."""
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -12,7 +14,8 @@ from keel.ids import uuid7
 from tradesense.db.bulk import COPIED_AT_ONCE, Bulk, RawRows
 from tradesense.db.engine import Database
 from tradesense.db.tables import cash_movements, executions
-from tradesense.domain.executions import Side
+from tradesense.domain import money
+from tradesense.domain.executions import ExecutionKind, Side
 
 AT = datetime(2026, 1, 5, 12, 0, 0, 123456, tzinfo=UTC)
 VARYING = ("id", "identity", "kind", "amount", "currency", "at", "local_time", "description")
@@ -50,6 +53,19 @@ async def test_however_many_rows_there_are_each_is_written_once(database: Databa
             cash_movements.c.born == 1, cash_movements.c.account_id == account, cash_movements.c.zone == "UTC"
         )
         assert await connection.scalar(same) == count
+
+
+@pytest.mark.parametrize("rates", [(None, None), (None, Decimal("1.50")), (Decimal(2), Decimal(3))])
+def test_a_column_may_be_empty_in_some_rows_or_in_all(rates: tuple[Decimal | None, ...]) -> None:
+    bulk = Bulk(executions, ("born",), ("kind", "fx_to_account", "identity"), "sqlite")
+    batch = bulk.prepare((7,), [(ExecutionKind.TRADE, rate, b"i") for rate in rates])
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE executions (born, kind, fx_to_account, identity)")
+        for statement, values in batch.parts:
+            connection.executemany(statement, values)
+        texts = [None if rate is None else money.text(rate) for rate in rates]
+        found = connection.execute("SELECT * FROM executions").fetchall()
+        assert found == [(7, "trade", text, b"i") for text in texts]
 
 
 async def test_raw_rows_read_as_the_column_types_do(database: Database) -> None:
