@@ -6,7 +6,8 @@ that takes long); without it, they are the same few in every run.
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -20,6 +21,7 @@ from schemathesis import Case, GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 
 from tests.application import ORIGIN, Person, served
+from tests.conftest import DATABASES, migrated
 from tests.samples import Samples, fill
 from tradesense.app import create_app
 from tradesense.http.openapi import operations
@@ -84,14 +86,26 @@ def takes_anything(operation: dict[str, Any]) -> bool:
     return bool(operation.keys() & {"parameters", "requestBody", "security"})
 
 
+@pytest.fixture
+def visitors(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, Visitor]]:
+    """A visitor of an application on each kind of database: making up what to ask takes longer than asking it."""
+    with ExitStack() as stack:
+        given = {}
+        for kind in DATABASES[request.config.getoption("--database")]:
+            url = stack.enter_context(migrated(kind, request, tmp_path))
+            settings = Settings.load({}, database_url=url, data_dir=tmp_path / kind, rate_limits="off")
+            given[kind] = stack.enter_context(visitor(settings))
+        yield given
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", GenerationMode, ids=lambda mode: mode.value)
 def test_every_answer_to_anything_is_documented(
-    settings: Settings, pytestconfig: pytest.Config, mode: GenerationMode
+    visitors: dict[str, Visitor], pytestconfig: pytest.Config, mode: GenerationMode
 ) -> None:
     load_all_checks()
     checks: list[Any] = CHECKS.get_by_names(CHECKED)
-    document = create_app(settings).openapi()
+    document = create_app(Settings.load({})).openapi()
     schema = schemathesis.openapi.from_dict(document)
     examples: int | None = pytestconfig.getoption("--schemathesis-examples")
     profile = hypothesis.settings(
@@ -101,17 +115,18 @@ def test_every_answer_to_anything_is_documented(
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    with visitor(settings) as user:
-        for path, method, described in operations(document):
-            if mode is GenerationMode.NEGATIVE and not takes_anything(described):
-                continue
-            operation = schema[path][method.upper()]
+    for path, method, described in operations(document):
+        if mode is GenerationMode.NEGATIVE and not takes_anything(described):
+            continue
+        operation = schema[path][method.upper()]
 
-            @profile
-            @given(case=operation.as_strategy(generation_mode=mode), hits=st.booleans())
-            def check(case: Case[Any], *, hits: bool) -> None:
+        @profile
+        @given(case=operation.as_strategy(generation_mode=mode), hits=st.booleans())
+        def check(case: Case[Any], *, hits: bool) -> None:
+            for kind, user in visitors.items():
+                hypothesis.note(f"on {kind}")
                 if hits:
                     user.samples.put_into(case.path_parameters)
                 case.validate_response(user.send(case), checks=checks)
 
-            check()
+        check()
