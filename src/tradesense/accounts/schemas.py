@@ -21,7 +21,8 @@ Multipliers = Annotated[
     dict[Root, PositiveAmount],
     Field(
         max_length=200,
-        description="Money per point of price and contract, by contract root, where it is not the usual one.",
+        description="Money per point of price and contract, by contract root, where it is not the usual one. It does "
+        "not concern a stock that is called like a known future, nor options on what is none.",
         examples=[{"MNQ": "2"}],
     ),
 ]

@@ -82,6 +82,19 @@ def multiplier_of(root: str, overrides: Mapping[str, Decimal] | None = None) -> 
     return ROOTS[root][0] if root in ROOTS else None
 
 
+def unaffected(root: str) -> AssetClass:
+    """The kind of instrument that a person's own multiplier for a root does not concern, though it bears the name.
+
+    Of a root in the table that is a stock (`CL` is Colgate, too), of any other the options on it, which keep their 100.
+    """
+    return AssetClass.STOCK if root in ROOTS else AssetClass.OPTION
+
+
+def overriding(asset_class: AssetClass, root: str, overrides: Mapping[str, Decimal]) -> Decimal | None:
+    """A person's own multiplier for an instrument, or None where there is none that concerns it."""
+    return None if asset_class == unaffected(root) else overrides.get(root)
+
+
 def option(symbol: str) -> Instrument | None:
     """The equity or index option that an OCC symbol names, or None: `AAPL  240119C00150000`, `.AAPL240119C150`.
 

@@ -3,9 +3,13 @@
 from decimal import Decimal
 from uuid import UUID
 
+import pytest
+
 from tests.tradesense.ingest.conftest import World, generic
 from tests.tradesense.ingest.test_importing import FOUR
 from tradesense.db.tables import ImportStatus, books, executions
+from tradesense.domain.matching import Method
+from tradesense.ingest.service.changing import nothing_more
 
 HEADER = "account,datetime,symbol,side,quantity,price"
 
@@ -96,6 +100,21 @@ async def test_an_accounts_own_multiplier_counts(world: World) -> None:
         generic(["2026-01-05 10:00:00,MNQH6,buy,1,100", "2026-01-05 11:00:00,MNQH6,sell,1,110"]), account_id=account
     )
     assert (await world.totals())[2] == Decimal(30)
+
+
+@pytest.mark.parametrize(("symbol", "net"), [("SPY260320C00500000", 1000), ("SPY", 50), ("CL", 10), ("CLH6", 2500)])
+async def test_an_accounts_own_multiplier_is_that_of_no_option_and_of_no_stock_called_like_a_future(
+    world: World, symbol: str, net: int
+) -> None:
+    account = await world.add_account()
+    rows = [f"2026-01-05 10:00:00,{symbol},buy,1,100", f"2026-01-05 11:00:00,{symbol},sell,1,110"]
+    own = {"SPY": Decimal(5), "CL": Decimal(250)}
+    await world.take(generic(rows), account_id=account)
+    await world.restoring.rebuild(world.user, account, method=Method.FIFO, multipliers=own, last=nothing_more)
+    assert (await world.totals())[2] == Decimal(net)
+    other = await world.add_account(multipliers={"SPY": "5", "CL": "250"})
+    await world.take(generic(rows), account_id=other)
+    assert (await world.totals())[2] == Decimal(2 * net)
 
 
 async def test_a_multiplier_that_differs_from_the_books_is_warned_about(world: World) -> None:

@@ -11,6 +11,7 @@ from tradesense.db.bulk import Bulk, RawRows
 from tradesense.db.engine import ReadConnection, WriteConnection
 from tradesense.db.generations import Claim, visible_at
 from tradesense.db.tables import FOREVER, books, executions, instruments, segments, trades
+from tradesense.domain.contracts import overriding
 
 PAGE: Final = 4000
 """Executions that are read at once."""
@@ -87,11 +88,12 @@ async def multipliers(
     found: dict[int, Decimal] = {}
     for some in _groups(book_ids):
         rows = await connection.execute(
-            select(books.c.id, books.c.multiplier, instruments.c.root)
+            select(books.c.id, books.c.multiplier, instruments.c.asset_class, instruments.c.root)
             .join(instruments, instruments.c.id == books.c.instrument_id)
             .where(books.c.id.in_(some))
         )
-        found.update((row.id, overrides.get(row.root, row.multiplier)) for row in rows)
+        for book, multiplier, asset_class, root in rows:
+            found[book] = overriding(asset_class, root, overrides) or multiplier
     return found
 
 

@@ -14,6 +14,7 @@ from tradesense.db.engine import ReadConnection, WriteConnection
 from tradesense.db.generations import Owner
 from tradesense.db.tables import ImportStatus, accounts, books, imports, instrument_aliases, instruments, users
 from tradesense.domain import money
+from tradesense.domain.contracts import overriding, unaffected
 from tradesense.domain.instruments import Instrument, InstrumentKey
 from tradesense.domain.matching import Method
 from tradesense.http.authentication import UserId
@@ -159,7 +160,11 @@ async def note_format(connection: WriteConnection, account: Account, name: str) 
 async def set_multipliers(connection: WriteConnection, account: Account) -> None:
     """Give the books of an account the multipliers that it has for their contract roots."""
     for root, multiplier in account.multipliers.items():
-        of_root = select(instruments.c.id).where(instruments.c.user_id == account.user_id, instruments.c.root == root)
+        of_root = select(instruments.c.id).where(
+            instruments.c.user_id == account.user_id,
+            instruments.c.root == root,
+            instruments.c.asset_class != unaffected(root),
+        )
         theirs = and_(books.c.account_id == account.id, books.c.instrument_id.in_(of_root))
         await connection.execute(update(books).where(theirs).values(multiplier=multiplier))
 
@@ -189,7 +194,8 @@ async def books_of(connection: WriteConnection, account: Account, wanted: Mappin
         {
             "account_id": account.id,
             "instrument_id": ids[key],
-            "multiplier": account.multipliers.get(instrument.root, instrument.multiplier),
+            "multiplier": overriding(instrument.asset_class, instrument.root, account.multipliers)
+            or instrument.multiplier,
         }
         for key, instrument in wanted.items()
         if key not in found

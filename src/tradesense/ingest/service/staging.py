@@ -12,6 +12,7 @@ from tradesense.brokers.reading import CashEntry, Entry, Reading
 from tradesense.db.bulk import Batch
 from tradesense.db.engine import Writing
 from tradesense.db.generations import Claim
+from tradesense.domain.contracts import overriding
 from tradesense.domain.executions import Execution, ExecutionKind, order_key
 from tradesense.domain.local_time import microseconds
 from tradesense.domain.money import exact
@@ -226,10 +227,10 @@ class Staging:
         if wanted:
             found = self._desk.call(self._find_books, destination.account, wanted)
             destination.books.update(found)
-            overridden = destination.account.multipliers
             for key, instrument in wanted.items():
                 destination.symbols[found[key].id] = instrument.symbol
-                if found[key].multiplier != instrument.multiplier and instrument.root not in overridden:
+                own = overriding(instrument.asset_class, instrument.root, destination.account.multipliers)
+                if found[key].multiplier != instrument.multiplier and own is None:
                     self.warnings.append(
                         f"{instrument.symbol}: the file's multiplier is {instrument.multiplier}, the account's "
                         f"{found[key].multiplier}, which counts"
