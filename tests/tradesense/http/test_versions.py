@@ -104,7 +104,7 @@ def tags(touched: Touches, user: str, accounts: Sequence[str]) -> list[str]:
 
 async def written(app: Served, user: Person) -> Sequence[Any]:
     """The rows that writes of a user's data have left."""
-    of_data = (outbox.c.user_id == UUID(user.user_id)) & (outbox.c.touches != Touches.TOKENS)
+    of_data = (outbox.c.user_id == UUID(user.user_id)) & (outbox.c.version > 0)
     query = select(outbox).where(of_data).order_by(outbox.c.id)
     async with database_of(app).read() as connection:
         return (await connection.execute(query)).all()

@@ -46,6 +46,7 @@ class House:
 
     async def start(self, *arguments: str) -> int:
         log = self._folder / f"{arguments[0]}{len(self.pids)}.log"
+        log.touch()
         asked = {"arguments": arguments, "environment": self._environment, "log": str(log)}
         assert self._nursery.stdin is not None
         assert self._nursery.stdout is not None
