@@ -134,7 +134,8 @@ class Loop:
 @asynccontextmanager
 async def somebody(url: str, folder: Path) -> AsyncIterator[httpx.AsyncClient]:
     """The application on a database, as a user who is logged in meets it."""
-    app = create_app(Settings.load({}, database_url=url, data_dir=folder, rate_limits="off"))
+    options = {"rate_limits": "off", "cache": "off", "log_level": "warning"}
+    app = create_app(Settings.load({}, database_url=url, data_dir=folder, **options))
     async with app.router.lifespan_context(app) as state:
 
         async def served(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
