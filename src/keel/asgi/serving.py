@@ -115,6 +115,7 @@ class ExpressProtocol(HttpToolsProtocol):
                 self._latest = asked
                 self.transport.write(answer)
                 return
+        self._unset_keepalive_if_required()  # one that was sent at once in the same packet may have begun to wait
         super().on_headers_complete()
 
     # What goes out
@@ -196,9 +197,9 @@ class ExpressProtocol(HttpToolsProtocol):
         self._unread.watch(self.transport)
 
     def resume_writing(self) -> None:
-        """It does again."""
+        """It does again, at least until here."""
         super().resume_writing()
-        self._unread.forget()
+        self._unread.watch(self.transport)
 
     def shutdown(self) -> None:
         """Let the answer that is under way be the last, and do not wait for a client that takes nothing of it."""
