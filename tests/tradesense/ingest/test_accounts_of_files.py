@@ -124,3 +124,14 @@ async def test_a_multiplier_that_differs_from_the_books_is_warned_about(world: W
     assert "multiplier" in record.warnings[0]
     assert (await world.totals())[2] == Decimal(1)
     assert len(await world.rows_of_all(books)) == 1
+
+
+async def test_a_book_whose_executions_are_all_taken_back_has_the_multiplier_of_what_comes_next(world: World) -> None:
+    header = "datetime,symbol,side,quantity,price,multiplier"
+    mistaken = await world.take(generic(["2026-01-05 10:00:00,AAPL,buy,1,100,1"], header))
+    await world.undoing.undo(world.user, mistaken.id)
+    rows = ["2026-01-05 10:00:00,AAPL,buy,1,100,5", "2026-01-05 11:00:00,AAPL,sell,1,101,5"]
+    record = await world.take(generic(rows, header))
+    assert record.warnings == []
+    assert (await world.totals())[2] == Decimal(5)
+    assert [row.multiplier for row in await world.rows_of_all(books)] == [Decimal(5)]

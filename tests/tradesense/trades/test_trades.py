@@ -268,6 +268,27 @@ async def test_another_multiplier_than_the_books_is_refused_and_leaves_nothing(t
     assert [trade["gross_pnl"] for trade in await trader.trades()] == ["100"]
 
 
+@pytest.mark.parametrize(
+    ("symbol", "advice"),
+    [("MNQM6", "change that of MNQ among the account's multipliers"), ("CL", "first"), ("SPY260320C00500000", "first")],
+)
+async def test_what_is_advised_about_another_multiplier_works(trader: Trader, symbol: str, advice: str) -> None:
+    entered = await trader.fill(symbol, "buy", "1", "5", "14:30:00")
+    again = {**entered, "price": "6", "multiplier": "7"}
+    wanted = {name: again[name] for name in ("account_id", "symbol", "side", "quantity", "price", "multiplier")}
+    body = {**wanted, "executed_at": "2026-03-02T15:30:00Z"}
+    refused = await trader.person.post("/executions", json=body)
+    assert (refused.status_code, refused.json()["code"]) == (422, "other_multiplier")
+    assert advice in refused.json()["detail"]
+    if advice == "first":
+        await trader.person.delete(f"/executions/{entered['id']}")
+    else:
+        own = {"multipliers": {"MNQ": "7"}}
+        assert (await trader.person.patch(f"/accounts/{trader.account_id}", json=own)).status_code == 200
+    assert (await trader.person.post("/executions", json=body)).status_code == 201
+    assert {trade["multiplier"] for trade in await trader.trades()} == {"7"}
+
+
 async def test_executions_are_listed_newest_first_by_the_page(three_trades: Trader) -> None:
     person = three_trades.person
     found: list[Any] = []

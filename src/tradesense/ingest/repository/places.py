@@ -7,12 +7,21 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy import and_, bindparam, delete, exists, func, insert, select, update
 
 from keel.ids import uuid7
 from tradesense.db.engine import ReadConnection, WriteConnection
-from tradesense.db.generations import Owner
-from tradesense.db.tables import ImportStatus, accounts, books, imports, instrument_aliases, instruments, users
+from tradesense.db.generations import Owner, visible_at
+from tradesense.db.tables import (
+    ImportStatus,
+    accounts,
+    books,
+    executions,
+    imports,
+    instrument_aliases,
+    instruments,
+    users,
+)
 from tradesense.domain import money
 from tradesense.domain.contracts import overriding, unaffected
 from tradesense.domain.instruments import Instrument, InstrumentKey
@@ -41,10 +50,11 @@ class Account:
 
 
 class Book(NamedTuple):
-    """The book of an instrument in an account."""
+    """The book of an instrument in an account; its multiplier `is_new` where it counts from the next generation on."""
 
     id: int
     multiplier: Decimal
+    is_new: bool = False
 
 
 _ACCOUNT = (
@@ -182,28 +192,47 @@ def key_text(key: InstrumentKey) -> str:
     return "|".join(parts)
 
 
-async def books_of(connection: WriteConnection, account: Account, wanted: Mapping[str, Instrument]) -> dict[str, Book]:
+async def books_of(
+    connection: WriteConnection, account: Account, generation: int, wanted: Mapping[str, Instrument]
+) -> dict[str, Book]:
     """The books of instruments (by key) in an account, each created where it is missing, with its instrument.
 
+    One without executions in the generation has the multiplier of what comes into it now: see `note_multipliers`.
     Others of the user's writers wait until the transaction ends, so that no instrument is created twice.
     """
     await connection.execute(select(users.c.id).where(users.c.id == account.user_id).with_for_update())
     ids = await _instruments(connection, account.user_id, wanted)
+    multipliers = {
+        key: overriding(instrument.asset_class, instrument.root, account.multipliers) or instrument.multiplier
+        for key, instrument in wanted.items()
+    }
     found = await _find_books(connection, account.id, ids)
     missing = [
-        {
-            "account_id": account.id,
-            "instrument_id": ids[key],
-            "multiplier": overriding(instrument.asset_class, instrument.root, account.multipliers)
-            or instrument.multiplier,
-        }
-        for key, instrument in wanted.items()
+        {"account_id": account.id, "instrument_id": ids[key], "multiplier": multiplier}
+        for key, multiplier in multipliers.items()
         if key not in found
     ]
     if missing:
         await connection.execute(insert(books), missing)
         found = await _find_books(connection, account.id, ids)
+    others = {book.id: key for key, book in found.items() if book.multiplier != multipliers[key]}
+    for book_id in await _empty_books(connection, generation, list(others)):
+        found[others[book_id]] = Book(book_id, multipliers[others[book_id]], is_new=True)
     return found
+
+
+async def note_multipliers(connection: WriteConnection, found: Iterable[Book]) -> None:
+    """Note new multipliers of books, in the transaction that publishes what has come into them."""
+    changed = [{"book": book.id, "new": book.multiplier} for book in found if book.is_new]
+    if changed:
+        of_book = update(books).where(books.c.id == bindparam("book"))
+        await connection.execute(of_book.values(multiplier=bindparam("new")), changed)
+
+
+async def _empty_books(connection: ReadConnection, generation: int, book_ids: Sequence[int]) -> list[int]:
+    is_any = exists().where(executions.c.book_id == books.c.id, visible_at(executions, generation))
+    groups = [select(books.c.id).where(books.c.id.in_(some), ~is_any) for some in _groups(book_ids)]
+    return [found for group in groups for found in await connection.scalars(group)]
 
 
 async def _find_books(connection: ReadConnection, account_id: UUID, ids: Mapping[str, UUID]) -> dict[str, Book]:

@@ -52,7 +52,7 @@ class Change:
 
     def _rebuild(self, destination: Destination, desk: Desk) -> None:
         rows = LedgerRows(self._database.dialect)
-        rebuild = Rebuild(desk, self.write, destination.claim, destination.account, rows)
+        rebuild = Rebuild(desk, self.write, destination, rows)
         rebuild.run(destination.landings, lambda _book, _trades: None)
 
 
@@ -108,6 +108,8 @@ class Changes:
             raise TooManyDigits(str(error)) from error
         async with tenure.write() as connection:
             await last(connection)
+            for each in change.destinations:
+                await places.note_multipliers(connection, each.books.values())
             await tenure.publish(connection)
             concerned = [each.account.id for each in change.destinations]
             version = await raise_data_version(connection, user_id, concerned)

@@ -10,6 +10,7 @@ from keel.errors import Invalid, NotFound
 from keel.ids import uuid7
 from tradesense.brokers.identities import execution_id
 from tradesense.db.engine import Database, WriteConnection
+from tradesense.domain.contracts import unaffected
 from tradesense.domain.executions import ExecutionId, ExecutionKind, Side, order_key
 from tradesense.domain.instruments import Instrument
 from tradesense.domain.local_time import microseconds
@@ -35,10 +36,14 @@ class ExecutionNotFound(NotFound):
 class OtherMultiplier(Invalid):
     """The account has the instrument at another multiplier."""
 
-    def __init__(self, symbol: str, multiplier: Decimal) -> None:
+    def __init__(self, instrument: Instrument, multiplier: Decimal) -> None:
+        symbol, root = instrument.symbol, instrument.root
+        concerned = instrument.asset_class != unaffected(root)
+        advice = (
+            f"change that of {root} among the account's multipliers" if concerned else "delete its executions first"
+        )
         super().__init__(
-            f"{symbol} has a multiplier of {text(multiplier)} in this account: leave it out, or change it for all of "
-            "its executions among the account's multipliers.",
+            f"{symbol} has a multiplier of {text(multiplier)} in this account: leave it out, or {advice}.",
             loc=("body", "multiplier"),
         )
 
@@ -93,9 +98,11 @@ class ManualExecutions:
     ) -> ExecutionId:
         account, claim = destination.account, destination.claim
         key = key_text(entered.instrument.key)
-        book = (await places.books_of(connection, account, {key: entered.instrument}))[key]
+        wanted = {key: entered.instrument}
+        destination.books = await places.books_of(connection, account, claim.generation, wanted)
+        book = destination.books[key]
         if entered.multiplier not in (None, book.multiplier):
-            raise OtherMultiplier(entered.instrument.symbol, book.multiplier)
+            raise OtherMultiplier(entered.instrument, book.multiplier)
         at = entered.at.astimezone(UTC)
         added = execution_id(account.id, identity, at.replace(tzinfo=None))
         order = order_key(microseconds(at), 0, identity)

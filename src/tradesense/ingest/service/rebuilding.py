@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from tradesense.db.bulk import Batch
 from tradesense.db.engine import Writing
-from tradesense.db.generations import Claim
 from tradesense.domain.executions import Execution
 from tradesense.domain.matching import SEGMENT_EXECUTIONS, Unmatched, match, segments
 from tradesense.domain.money import exact
@@ -17,8 +16,8 @@ from tradesense.domain.packing import pack
 from tradesense.domain.trades import Trade
 from tradesense.ingest.repository import ledgers
 from tradesense.ingest.repository.ledgers import LedgerRows, Position, Segment
-from tradesense.ingest.repository.places import Account
 from tradesense.ingest.service.behind import Desk
+from tradesense.ingest.service.staging import Destination
 
 TRADES_AT_ONCE: Final = 2000
 """Trades that one transaction writes, some 40 ms of it."""
@@ -39,14 +38,15 @@ Observe = Callable[[int, Sequence[Trade]], None]
 class Rebuild:
     """Rebuilds books of one account for the claimed generation. Runs in a worker thread of the event loop."""
 
-    def __init__(self, desk: Desk, write: Writing, claim: Claim, account: Account, rows: LedgerRows) -> None:
+    def __init__(self, desk: Desk, write: Writing, destination: Destination, rows: LedgerRows) -> None:
         self.unmatched: list[tuple[int, Unmatched]] = []
         self.executions = 0
         self._desk = desk
         self._write = write
-        self._claim = claim
-        self._account = account
-        self._same = (claim.generation, claim.account_id)
+        self._claim = destination.claim
+        self._account = destination.account
+        self._new = {book.id: book.multiplier for book in destination.books.values() if book.is_new}
+        self._same = (self._claim.generation, self._claim.account_id)
         self._rows = rows
         self._trades: list[tuple[Any, ...]] = []
         self._segments: list[tuple[Any, ...]] = []
@@ -60,7 +60,7 @@ class Rebuild:
         one. Raises `domain.matching.NotExact`.
         """
         book_ids = sorted(landings)
-        self._multipliers = self._desk.read(ledgers.multipliers, book_ids, self._account.multipliers)
+        self._multipliers = self._desk.read(ledgers.multipliers, book_ids, self._account.multipliers) | self._new
         standing = self._desk.read(ledgers.segments_of, self._claim, book_ids)
         with self._desk.writing():
             for book_id, found in standing.items():

@@ -299,7 +299,7 @@ class ImportRun:
         rows = LedgerRows(self._equipment.database.dialect)
 
         def work(desk: Desk) -> Rebuild:
-            rebuild = Rebuild(desk, self.write, destination.claim, destination.account, rows)
+            rebuild = Rebuild(desk, self.write, destination, rows)
 
             def observe(book_id: int, trades: Sequence[Trade]) -> None:
                 self._comparison.compare(destination.symbols[book_id], trades)
@@ -321,6 +321,7 @@ class ImportRun:
             for account_id, label in chosen.labels.items():
                 await places.set_label(connection, account_id, label)
             for each in chosen.all:
+                await places.note_multipliers(connection, each.books.values())
                 await places.note_format(connection, each.account, f"{opened.format.broker}/{opened.format.name}")
             if opened.header is not None and record.options.get("mapping"):
                 columns = record.options["mapping"]

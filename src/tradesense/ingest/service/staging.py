@@ -225,7 +225,7 @@ class Staging:
         keys = {object_id: key_text(instrument.key) for object_id, instrument in instruments.items()}
         wanted = {key: instruments[object_id] for object_id, key in keys.items() if key not in destination.books}
         if wanted:
-            found = self._desk.call(self._find_books, destination.account, wanted)
+            found = self._desk.call(self._find_books, destination, wanted)
             destination.books.update(found)
             for key, instrument in wanted.items():
                 destination.symbols[found[key].id] = instrument.symbol
@@ -237,9 +237,9 @@ class Staging:
                     )
         return {object_id: destination.books[key] for object_id, key in keys.items()}
 
-    async def _find_books(self, account: Account, wanted: Mapping[str, Any]) -> dict[str, Book]:
+    async def _find_books(self, destination: Destination, wanted: Mapping[str, Any]) -> dict[str, Book]:
         async with self._write() as connection:
-            return await places.books_of(connection, account, wanted)
+            return await places.books_of(connection, destination.account, destination.claim.generation, wanted)
 
     def _stage_cash(self, destination: Destination, entries: Sequence[CashEntry]) -> None:
         known = self._known(staging.known_movements, destination, [entry.identity for entry in entries])
