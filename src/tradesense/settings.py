@@ -275,6 +275,8 @@ class Settings(BaseModel):
             mistakes.append("WEB_CONCURRENCY above 1 needs a REDIS_URL: without it the cache knows one process only")
         if self.redis_cache_url is not None and self.redis_url is None:
             mistakes.append("REDIS_CACHE_URL needs a REDIS_URL beside it")
+        if self.metrics_port == self.port:
+            mistakes.append("TRADESENSE_METRICS_PORT is the API's own, PORT: give metrics another one")
         if self.work == "workers" and (self.is_embedded or self.redis_url is None):
             mistakes.append("TRADESENSE_WORK=workers needs a DATABASE_URL of PostgreSQL and a REDIS_URL")
         if mistakes:

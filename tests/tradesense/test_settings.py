@@ -92,6 +92,7 @@ def test_a_log_file_need_not_be_there_yet_nor_its_folder(tmp_path: Path) -> None
         ({"TRADESENSE_WORK": "workers"}, "needs a DATABASE_URL of PostgreSQL and a REDIS_URL"),
         ({"TRADESENSE_WORK": "workers", "DATABASE_URL": POSTGRESQL}, "needs a DATABASE_URL of PostgreSQL and a REDIS"),
         ({"REDIS_CACHE_URL": "redis://cache.example.com"}, "needs a REDIS_URL beside it"),
+        ({"TRADESENSE_METRICS_PORT": "8000"}, "TRADESENSE_METRICS_PORT is the API's own, PORT"),
         ({"TRADESENSE_PUBLIC_URL": "https://a.example.com/journal"}, "is no origin"),
         ({"TRADESENSE_CORS_ORIGINS": "https://u:p@a.example.com"}, "is no origin"),
     ],

@@ -1,6 +1,8 @@
 """The settings for a command: loaded, or the command ends and every mistake is named."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from typer import Exit
@@ -11,11 +13,8 @@ from tradesense.settings import Settings, SettingsInvalid
 
 def load(**given: Any) -> Settings:  # noqa: ANN401 - the fields of Settings
     """The settings of the environment; `given` overrides what is not None. Ends the command with 1 on mistakes."""
-    try:
+    with _naming_mistakes():
         return Settings.load(**{name: value for name, value in given.items() if value is not None})
-    except SettingsInvalid as invalid:
-        errors().print(str(invalid), style="red", markup=False)
-        raise Exit(1) from None
 
 
 def load_ready(**given: Any) -> Settings:  # noqa: ANN401 - the fields of Settings
@@ -29,3 +28,25 @@ def load_ready(**given: Any) -> Settings:  # noqa: ANN401 - the fields of Settin
     if found:
         raise Exit(1)
     return settings
+
+
+def load_serving(**given: Any) -> Settings:  # noqa: ANN401 - the fields of Settings
+    """As `load_ready`, for a process that runs on: ends the command as well where no port for metrics is to be had."""
+    from tradesense.cli.ports import metrics_listener
+
+    settings = load_ready(**given)
+    with _naming_mistakes():
+        listener = metrics_listener(settings)
+    if listener is not None:
+        listener.close()  # each process takes its own
+    return settings
+
+
+@contextmanager
+def _naming_mistakes() -> Iterator[None]:
+    """Print mistakes in the configuration, and end the command with 1."""
+    try:
+        yield
+    except SettingsInvalid as invalid:
+        errors().print(str(invalid), style="red", markup=False)
+        raise Exit(1) from None

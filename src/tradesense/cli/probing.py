@@ -1,11 +1,8 @@
 """A port of each process's own, for probes and collectors: behind one that is shared nobody knows who answers."""
 
-import errno
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
-from ipaddress import ip_address
-from typing import Final
+from socket import socket
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -15,15 +12,13 @@ from uvicorn import Config, Server
 from keel.asgi.running import Running
 from keel.tasks import Tasks
 from tradesense.app import PREFIX as API
+from tradesense.cli.ports import metrics_listener
 from tradesense.http import problems
 from tradesense.http.middleware import UnexpectedErrors
 from tradesense.monitoring.endpoints import PREFIX
 from tradesense.monitoring.endpoints.standing import probes
-from tradesense.settings import Settings, SettingsInvalid
+from tradesense.settings import Settings
 from tradesense.wiring import Opening, State
-
-MOST_PROCESSES: Final = 100
-"""That find ports of their own on one machine."""
 
 
 def probed(opening: Opening) -> Opening:
@@ -32,19 +27,20 @@ def probed(opening: Opening) -> Opening:
     @asynccontextmanager
     async def opened(settings: Settings) -> AsyncIterator[State]:
         async with opening(settings) as state:
-            if settings.metrics_port is None:
+            listener = metrics_listener(settings)
+            if listener is None:
                 yield state
                 return
-            async with answering(settings.metrics_host, settings.metrics_port, state):
+            async with answering(listener, state):
                 yield state
 
     return opened
 
 
 @asynccontextmanager
-async def answering(host: str, first: int, state: State) -> AsyncIterator[int]:
-    """Answer on the first port that is free, from `first` on; it is what is given."""
-    with closing(_listener(host, first)) as listener:
+async def answering(listener: socket, state: State) -> AsyncIterator[None]:
+    """Answer who comes to a socket, and close it in the end."""
+    with closing(listener):
         config = Config(
             _WithState(_application(), state),
             http="httptools",
@@ -59,7 +55,7 @@ async def answering(host: str, first: int, state: State) -> AsyncIterator[int]:
         async with Tasks() as tasks:
             serving = tasks.start("answering probes", server.serve([listener]))
             try:
-                yield listener.getsockname()[1]
+                yield
             finally:
                 server.should_exit = True
                 await serving
@@ -93,15 +89,3 @@ def _application() -> FastAPI:
     problems.install(app)
     app.include_router(probes, prefix=f"{API}{PREFIX}")
     return app
-
-
-def _listener(host: str, first: int) -> socket.socket:
-    """A socket on the first port that is free; raises SettingsInvalid where there is none."""
-    family = socket.AF_INET6 if ip_address(host).version == 6 else socket.AF_INET  # noqa: PLR2004 - IPv6
-    for port in range(first, first + MOST_PROCESSES):
-        try:
-            return socket.create_server((host, port), family=family)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise SettingsInvalid([f"TRADESENSE_METRICS_HOST: {host}: {error.strerror}"]) from None
-    raise SettingsInvalid([f"TRADESENSE_METRICS_PORT: no port is free from {first} on"])

@@ -19,9 +19,9 @@ def serve(
     demo: Annotated[bool, Option("--demo", help="Create the demo account first, unless it is there.")] = False,
 ) -> None:
     """Serve the API; the database is created, or brought up to date, as the server starts."""
-    from tradesense.cli.configuration import load_ready
+    from tradesense.cli.configuration import load_serving
 
-    settings = load_ready(host=host, port=port, workers=workers)
+    settings = load_serving(host=host, port=port, workers=workers)
     if demo:
         from tradesense.cli.demo import ensure_demo
 

@@ -22,9 +22,9 @@ def worker(
     """
     import asyncio
 
-    from tradesense.cli.configuration import load_ready
+    from tradesense.cli.configuration import load_serving
 
-    settings = load_ready(imports_at_once=imports, work="here")
+    settings = load_serving(imports_at_once=imports, work="here")
     if settings.is_embedded:
         errors().print("a worker needs a DATABASE_URL of PostgreSQL: SQLite has one writer, the server", style="red")
         raise Exit(1)

@@ -11,9 +11,11 @@ import pytest
 
 from keel.health.contract import HealthStatus
 from tests.application import Served, served
+from tests.tradesense.cli.conftest import Run
 from tests.tradesense.monitoring.conftest import administrator
 from tests.valkey import free_port
-from tradesense.cli import probing
+from tradesense.cli import ports
+from tradesense.cli.ports import metrics_listener
 from tradesense.cli.probing import answering
 from tradesense.settings import Settings, SettingsInvalid
 
@@ -30,10 +32,16 @@ async def app(tmp_path: Path, migrated_sqlite: Path) -> AsyncIterator[Served]:
 
 async def test_each_process_has_a_port_of_its_own(app: Served) -> None:
     first = free_port()
+    settings = Settings.load({}, metrics_port=first)
     async with AsyncExitStack() as stack:
-        ports = [await stack.enter_async_context(answering("127.0.0.1", first, app.state)) for _ in range(2)]
-        assert first <= ports[0] < ports[1]
-        for port in ports:
+        found: list[int] = []
+        for _ in range(2):
+            listener = metrics_listener(settings)
+            assert listener is not None
+            await stack.enter_async_context(answering(listener, app.state))
+            found.append(listener.getsockname()[1])
+        assert first <= found[0] < found[1]
+        for port in found:
             url = f"http://127.0.0.1:{port}/api/v1/monitoring"
             client = await stack.enter_async_context(httpx.AsyncClient(base_url=url))
             for path in ("/health", "/health/live", "/health/ready"):
@@ -47,16 +55,32 @@ async def test_each_process_has_a_port_of_its_own(app: Served) -> None:
             assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
-async def test_where_no_port_is_free_that_is_a_mistake(app: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probing, "MOST_PROCESSES", 1)
+def test_the_port_of_the_api_is_left_to_it() -> None:
+    first = free_port()
+    settings = Settings.load({}, metrics_port=first).model_copy(update={"port": first})
+    listener = metrics_listener(settings)
+    assert listener is not None
+    with closing(listener):
+        assert listener.getsockname()[1] > first
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_where_no_port_is_free_that_is_a_mistake_which_ends_the_start(
+    run: Run, environment: dict[str, str | None], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr(ports, "MOST_PROCESSES", 1)
     with closing(create_server(("127.0.0.1", 0))) as taken:
         first = taken.getsockname()[1]
-        with pytest.raises(SettingsInvalid, match=f"TRADESENSE_METRICS_PORT: no port is free from {first} on"):
-            async with answering("127.0.0.1", first, app.state):
-                pass
-    with pytest.raises(SettingsInvalid, match=r"TRADESENSE_METRICS_HOST: 192\.0\.2\.1"):
-        async with answering("192.0.2.1", first, app.state):
-            pass
+        environment["TRADESENSE_METRICS_PORT"] = str(first)
+        ran = run(command)
+    assert ran.code == 1
+    assert f"TRADESENSE_METRICS_PORT: no port is free from {first} on" in ran.err
+
+
+def test_an_address_that_is_another_machines_is_a_mistake() -> None:
+    settings = Settings.load({}, metrics_port=free_port(), metrics_host="192.0.2.1")
+    with pytest.raises(SettingsInvalid, match=r"TRADESENSE_METRICS_HOST: 192\.0\.2\.1, port"):
+        metrics_listener(settings)
 
 
 def test_its_address_is_an_address() -> None:

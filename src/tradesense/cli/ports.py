@@ -1,0 +1,31 @@
+"""Ports of processes' own on one machine: the first that is free from one on."""
+
+import errno
+import socket
+from ipaddress import ip_address
+from typing import Final
+
+from tradesense.settings import Settings, SettingsInvalid
+
+MOST_PROCESSES: Final = 100
+"""That find ports of their own on one machine."""
+
+
+def metrics_listener(settings: Settings) -> socket.socket | None:
+    """A socket on the first port for metrics that is free and not the API's; None where the settings want none.
+
+    Raises `SettingsInvalid` where there is no such port, or no such address.
+    """
+    host, first = settings.metrics_host, settings.metrics_port
+    if first is None:
+        return None
+    family = socket.AF_INET6 if ip_address(host).version == 6 else socket.AF_INET  # noqa: PLR2004 - IPv6
+    for port in range(first, first + MOST_PROCESSES):
+        if port == settings.port:
+            continue
+        try:
+            return socket.create_server((host, port), family=family)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise SettingsInvalid([f"TRADESENSE_METRICS_HOST: {host}, port {port}: {error.strerror}"]) from None
+    raise SettingsInvalid([f"TRADESENSE_METRICS_PORT: no port is free from {first} on"])
