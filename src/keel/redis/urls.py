@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from redis.asyncio.connection import parse_url
 
@@ -25,6 +25,7 @@ _OPTIONS: Final = _TLS | {"db", "sentinel_password", "sentinel_username", "ssl"}
 _TRUE: Final = {"1", "true", "yes"}
 _PORT: Final = 6379
 _SENTINEL_PORT: Final = 26379
+_UNREADABLE: Final = "host and port cannot be told; percent-encode what is special in user and password"
 
 
 class Kind(StrEnum):
@@ -69,6 +70,8 @@ def read_url(url: str) -> Target:
     """
     scheme, _, rest = url.partition("://")
     try:
+        if "#" in url:
+            raise ValueError(_UNREADABLE)
         if scheme == "redis+sentinel":
             return _sentinels(rest)
         if scheme == "redis+cluster":
@@ -81,7 +84,7 @@ def read_url(url: str) -> Target:
 
 
 def _standalone(url: str) -> Target:
-    parts = urlsplit(url)
+    parts = _parts(url)
     given = _given(parts.query)
     options = _options(url)
     if parts.scheme == "unix":
@@ -123,14 +126,24 @@ def _split(rest: str) -> tuple[str, list[str], str, str]:
 
 
 def _address(host: str, port: int) -> Address:
-    parts = urlsplit(f"//{host}")
+    parts = _parts(f"//{host}")
     return Address(parts.hostname or "localhost", parts.port or port)
+
+
+def _parts(url: str) -> SplitResult:
+    """The URL taken apart. What Python says of one that it cannot read has the password in it, or a piece of that."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValueError(_UNREADABLE) from None
+    return parts
 
 
 def _given(query: str) -> dict[str, str]:
     given = dict(parse_qsl(query))
-    if unknown := given.keys() - _OPTIONS:
-        raise ValueError(f"unknown options {sorted(unknown)}; there are {sorted(_OPTIONS)}")
+    if not given.keys() <= _OPTIONS:  # which are not, is not said: behind a ? in a password stands the rest of it
+        raise ValueError(f"it has unknown options; there are {sorted(_OPTIONS)}")
     return given
 
 
@@ -147,4 +160,5 @@ def _database(path: str) -> None:
 def _options(url: str) -> dict[str, Any]:
     """What redis-py reads from the URL, without the place."""
     kept = _TLS | {"db", "username", "password"}
+    _parts(url)
     return {name: value for name, value in parse_url(url).items() if name in kept}
