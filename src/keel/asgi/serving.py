@@ -52,6 +52,7 @@ class ExpressProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.app = self._run
         self._express: Express[Any] | None = getattr(config.loaded_app, ATTRIBUTE, None)
         self._defaults = _lines(server_state.default_headers)
         self._answered_at = 0.0
@@ -199,6 +200,25 @@ class ExpressProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         """It does again, at least until here."""
         super().resume_writing()
+        self._unread.watch(self.transport)
+
+    def on_response_complete(self) -> None:
+        """Go on, unless this was the last: what is left of that may be too little for a pause."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._unread.watch(self.transport)
+
+    async def _run(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - uvicorn's, none of Starlette's
+        """The application. Where it fails amid an answer, uvicorn closes the connection and tells nobody."""
+        try:
+            await self.config.loaded_app(scope, receive, send)
+        except BaseException:
+            self.loop.call_soon(self._unread.watch, self.transport)
+            raise
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse, and close the connection."""
+        super().send_400_response(msg)
         self._unread.watch(self.transport)
 
     def shutdown(self) -> None:
