@@ -159,9 +159,11 @@ class Known:
         inputs = self._inputs
         parts: list[object] = [scope["path"], query(scope["query_string"], inputs.query)]
         if inputs.headers:
-            parts.append([_header(scope, name) for name in inputs.headers])
+            parts.append([_sent(scope, name) for name in inputs.headers])
         if inputs.cookies:
-            cookies = cookie_parser(_header(scope, b"cookie").decode("latin-1"))
+            cookies: dict[str, str] = {}
+            for each in _sent(scope, b"cookie"):
+                cookies |= cookie_parser(each.decode("latin-1"))
             parts.append([cookies.get(name) for name in inputs.cookies])
         hashed = digest(self._seed + canonical_all(parts))
         prefix = self.endpoint.call.prefix
@@ -189,8 +191,9 @@ def _first(pair: tuple[str, str]) -> str:
     return pair[0]
 
 
-def _header(scope: Scope, name: bytes) -> bytes:
-    return b",".join([value for each, value in scope["headers"] if each == name])
+def _sent(scope: Scope, name: bytes) -> list[bytes]:
+    """A header as often as it was sent: an endpoint can tell none from an empty one, and two from one with a comma."""
+    return [value for each, value in scope["headers"] if each == name]
 
 
 def with_injected(sent: Answer, stored_: StoredResponse, injected: Response | None) -> Answer:

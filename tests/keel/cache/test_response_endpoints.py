@@ -307,6 +307,30 @@ async def test_declared_headers_vary_the_answer(running: Keel) -> None:
             assert answered.headers["vary"] == "accept-language"
 
 
+async def test_what_an_endpoint_can_tell_apart_in_headers_and_cookies_makes_keys_of_its_own(running: Keel) -> None:
+    app = FastAPI()
+
+    @app.get("/hello")
+    @cache_response(ttl=300)
+    async def hello(
+        mode: Annotated[str | None, Header()] = None, a: Annotated[str | None, Cookie()] = None
+    ) -> list[str | None]:
+        return [mode, a]
+
+    asked: dict[str, list[tuple[str, str]]] = {
+        "[null,null]": [],
+        '["",null]': [("mode", "")],
+        '["a",null]': [("mode", "a"), ("mode", "b")],
+        '["a,b",null]': [("mode", "a,b")],
+        '[null,"2"]': [("cookie", "b=1"), ("cookie", "a=2")],
+        '[null,"3"]': [("cookie", "a=2"), ("cookie", "a=3")],
+        '[null,"2,a=3"]': [("cookie", "a=2,a=3")],
+    }
+    async with client_of(app) as client:
+        for _ in range(2):
+            assert [(await client.get("/hello", headers=each)).text for each in asked.values()] == [*asked]
+
+
 async def test_a_declared_header_that_changes_nothing_can_be_left_out(running: Keel) -> None:
     app, source = FastAPI(), Counted()
 
