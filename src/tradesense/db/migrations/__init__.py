@@ -11,6 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from tradesense.db.engine import Database
+from tradesense.db.postgresql import unhurried
 
 
 class Revisions(NamedTuple):
@@ -52,6 +53,11 @@ def _known() -> tuple[str | None, frozenset[str]]:
 
 async def migrate(database: Database) -> None:
     """Bring the database to the newest version, in one transaction; of several processes, one does the work."""
+    with unhurried():
+        await _migrate(database)
+
+
+async def _migrate(database: Database) -> None:
     async with database.write() as connection:
         if database.dialect == "postgresql":
             await connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('tradesense.migrations'))"))

@@ -32,3 +32,8 @@ def upgrade() -> None:
     op.create_index("ix_outbox_xid", "outbox", ["xid"])
     op.create_index("ix_outbox_done_at", "outbox", ["done_at"])
     op.create_index("ix_outbox_undone", "outbox", ["id"], sqlite_where=UNDONE, postgresql_where=UNDONE)
+
+
+def downgrade() -> None:
+    """Take back."""
+    op.drop_table("outbox")

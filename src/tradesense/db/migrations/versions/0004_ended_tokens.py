@@ -17,5 +17,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
+    """Take back; an earlier version reads no word that it does not know."""
+    op.execute("DELETE FROM outbox WHERE touches = 'tokens'")
     op.drop_column("outbox", "ended")
