@@ -3,7 +3,7 @@
 import asyncio
 
 from alembic import command
-from sqlalchemy import column, inspect, insert, select, table
+from sqlalchemy import Connection, column, insert, inspect, select, table
 
 from keel.clock import SystemClock
 from keel.ids import uuid7
@@ -39,11 +39,14 @@ async def test_an_earlier_version_finds_no_word_in_the_outbox_that_it_does_not_k
     found = []
     for revision in ("0007", "0003", "0001"):
         async with database.write() as connection:
-            await connection.run_sync(lambda within, to=revision: command.downgrade(configuration(within), to))
+            await connection.run_sync(_downgrade, revision)
             if revision != "0001":
-                told = await connection.scalars(select(table("outbox", column("touches"))))
-                found.append(set(told))
+                found.append(set(await connection.scalars(select(table("outbox", column("touches"))))))
     await migrate(database)
     await database.close()
     known = {Touches.LEDGER, Touches.LABELS, Touches.NOTES}
     assert found == [known | {Touches.TOKENS}, known]
+
+
+def _downgrade(within: Connection, revision: str) -> None:
+    command.downgrade(configuration(within), revision)
