@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from keel.cache.contract import Event, Loading, LoadTimedOut, NotModified, PatternRefused
+from keel.cache.contract import Event, Loading, LoadTimedOut, NameRefused, NotModified, PatternRefused
 from keel.cache.hybrid import HybridCache
 from keel.opening import Keel
 from tests.keel.cache.sources import Source, until
@@ -435,6 +435,25 @@ async def test_keys_may_be_long_and_have_braces(cache: HybridCache, source: Sour
         await cache.invalidate(key)
         assert await cache.get_or_set(key, source.read, ttl=TTL) == "new"
     assert await cache.get_or_set("a:" + "x" * 5001, source.read, ttl=TTL) == "a:" + "x" * 5001
+
+
+async def test_a_name_that_cannot_be_written_is_refused_and_disturbs_nobody_else(
+    cache: HybridCache, source: Source
+) -> None:
+    bad = "symbol:\ud800"
+    async with asyncio.timeout(20):
+        refused = await asyncio.gather(
+            cache.get_or_set(bad, source.read, ttl=TTL),
+            ask(cache, source, tags=(bad,)),
+            cache.get(bad),
+            cache.set(bad, "set", ttl=TTL),
+            cache.invalidate(bad),
+            cache.invalidate_tags("user:1", bad),
+            cache.invalidate_prefix(bad),
+            return_exceptions=True,
+        )
+        assert [type(each) for each in refused] == [NameRefused] * 7
+        assert await asyncio.gather(ask(cache, source), cache.get("other", 5)) == ["first", 5]
 
 
 async def test_warming_computes_what_it_can(cache: HybridCache, source: Source) -> None:

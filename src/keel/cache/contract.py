@@ -28,6 +28,10 @@ class OtherPrincipal(Exception):
     """A user's own entry was asked for on behalf of somebody else; nothing was read or written."""
 
 
+class NameRefused(ValueError):
+    """A key, tag or prefix with half a surrogate pair in it, which no server can be sent."""
+
+
 class PatternRefused(ValueError):
     """A pattern that is no prefix. Only `group:*` can be invalidated at once; for anything else give entries tags."""
 

@@ -317,6 +317,7 @@ class HybridCache:
 
     async def _invalidate(self, marks: list[Mark]) -> bool:
         """Whoever gives up while it is under way does not stop it half-way."""
+        keys.check(mark.name for mark in marks)
         for mark in marks:
             self.tell(Event.INVALIDATED, mark.name)
         return await self._whole(self._tiers.invalidate(marks))

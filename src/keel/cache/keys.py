@@ -1,9 +1,10 @@
 """The names of entries: which prefixes cover a key, and what keys, tags and prefixes are called on the server."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-from keel.cache.contract import Kind, Mark, Names, PatternRefused, Places
+from keel.cache.contract import Kind, Mark, NameRefused, Names, PatternRefused, Places
 from keel.redis.tags import safe as safe_within_braces
 
 SEPARATOR: Final = ":"
@@ -29,7 +30,16 @@ def names(key: str, tags: tuple[str, ...]) -> Names:
     """All names of an entry."""
     if not key:
         raise ValueError("a key must not be empty")
+    check((key, *tags))
     return Names(key, prefixes(key), tags)
+
+
+def check(given: Iterable[str]) -> None:
+    """Raise NameRefused where one of the names could not be sent."""
+    try:
+        "".join(given).encode()
+    except UnicodeEncodeError as error:
+        raise NameRefused(f"no key, tag or prefix can have half a surrogate pair in it: {error}") from None
 
 
 def group(key: str) -> str:

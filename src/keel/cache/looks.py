@@ -57,7 +57,10 @@ class Looks:
     def _send(self) -> None:
         batch, self._batch = self._batch, None
         if batch is not None:
-            self._redis.read_at_once(list(batch.keys), batch)
+            try:
+                self._redis.read_at_once(list(batch.keys), batch)
+            except Exception as error:  # noqa: BLE001 - nobody else would tell those who wait
+                batch.set_exception(error)
 
 
 class _Batch:

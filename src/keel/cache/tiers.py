@@ -27,7 +27,7 @@ from keel.cache.contract import (
 )
 from keel.cache.flights import UNANSWERED, Ask, Copy, Examined, Known, Made, Manner, Unclear
 from keel.cache.frame import new_id
-from keel.cache.keys import safe
+from keel.cache.keys import check, safe
 from keel.cache.memory import Entry, MemoryTier
 from keel.cache.standing import Mode, Standing
 from keel.clock import wall_ns
@@ -188,6 +188,7 @@ class Tiers:
 
     def observe_more(self, seen: Seen, tags: tuple[str, ...]) -> Seen:
         """`seen` with the cells of more tags, as they are now."""
+        check(tags)
         return self.coherence.add(seen, tags)
 
     # Keeping
