@@ -6,7 +6,7 @@ process, and any window of time W admits at most what the limits admit in W + 1 
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from functools import lru_cache
 from math import inf
 from typing import Final
@@ -161,8 +161,8 @@ class Shortcuts:
             return None
         stock.left -= cost
         if stock.left <= stock.low:
-            stock.low, stock.is_asking = -1, True
-            self._tasks.start("taking permits ahead", self._refilled(place, stock, now))
+            stock.low = -1
+            stock.is_asking = self._start("taking permits ahead", self._refilled(place, stock, now))
         return stock
 
     def _spent(self, place: Place, cost: int, now: float) -> Decision | None:
@@ -233,7 +233,15 @@ class Shortcuts:
 
     def _send_back(self, stocks: list[_Stock]) -> None:
         if stocks:
-            self._tasks.start("giving back permits", self._return(stocks))
+            self._start("giving back permits", self._return(stocks))
+
+    def _start(self, name: str, work: Coroutine[None, None, None]) -> bool:
+        """Do it in the background; whether that was begun: not once everything is closed."""
+        try:
+            self._tasks.start(name, work)
+        except RuntimeError:
+            return False
+        return True
 
     async def _return(self, stocks: list[_Stock]) -> None:
         await asyncio.gather(

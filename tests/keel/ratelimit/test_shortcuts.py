@@ -139,6 +139,19 @@ async def test_somebody_who_comes_now_and_then_costs_one_round_trip_each_time(
     assert server.gifts == []
 
 
+async def test_at_the_end_permits_are_spent_although_no_more_can_be_taken_ahead(server: Server) -> None:
+    limits = (replace(parse("60000/min burst 1000"), leased=True),)
+    async with Tasks() as tasks:
+        shortcuts = Shortcuts(server, tasks)
+        for _ in range(2):
+            await shortcuts.take("user:1", limits, 1)
+    assert all([(await shortcuts.take("user:1", limits, 1)).allowed for _ in range(95)])
+    assert [stock.is_asking for stock in shortcuts._stocks.values()] == [False]
+    shortcuts._stocks["user:1", limits].until = 0
+    shortcuts._sweep()
+    await shortcuts.close()
+
+
 async def test_near_the_limit_nothing_is_taken_ahead(limits: RateLimits, server: Server) -> None:
     await limits.check("user:1", GENEROUS, cost=96)
     decisions = [await limits.check("user:1", GENEROUS) for _ in range(4)]
