@@ -139,6 +139,8 @@ class Settings(BaseModel):
     """Where the embedded database and the kept files live."""
     database_url: Annotated[SecretStr, AfterValidator(_database_url)] | None = Field(default=None, alias="DATABASE_URL")
     """SQLite or PostgreSQL; an SQLite file in `data_dir` unless given."""
+    database_timeout_s: float = Field(default=10, alias="DATABASE_TIMEOUT", gt=0, le=600)
+    """Seconds that a request waits for PostgreSQL: for a connection, and for each answer."""
     redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = Field(default=None, alias="REDIS_URL")
     """What all processes share; without it there is one process. `REDIS_PRIVATE_URL` goes before it."""
     redis_cache_url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = Field(

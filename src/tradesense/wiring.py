@@ -165,7 +165,7 @@ async def opened(
     """
     settings.data_dir.mkdir(OWNERS_FOLDER, parents=True, exist_ok=True)
     grace, clock = timedelta(seconds=settings.shutdown_s), clock or SystemClock()
-    database = Database(settings.database)
+    database = Database(settings.database, patience_s=settings.database_timeout_s)
     lifetimes = _lifetimes(settings)
     sessions = SqlSessions(database, clock, lifetimes)
     async with _keel(settings, SessionOptions(sessions, lifetimes, clock)) as keel:

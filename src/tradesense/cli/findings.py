@@ -19,6 +19,7 @@ from keel.redis.connecting import connect
 from keel.redis.contract import CommandRefused, Redis, RedisUnavailable
 from tradesense.db.engine import Database, ReadConnection
 from tradesense.db.migrations import revisions
+from tradesense.db.postgresql import DatabaseAway
 from tradesense.ingest.repository import queue as imports
 from tradesense.settings import OWNERS_FOLDER
 from tradesense.work import repository as tasks
@@ -95,7 +96,7 @@ async def database(url: str) -> AsyncGenerator[Finding, None]:
             yield migrations
             if migrations.state is State.GOOD:
                 yield await _work(connection, SystemClock().now())
-    except (SQLAlchemyError, OSError) as error:
+    except (SQLAlchemyError, DatabaseAway) as error:
         mend = "start it, or correct DATABASE_URL: host, port, name, user and password"
         yield Finding("database", State.BAD, f"{name} does not answer: {_cause(error)}", mend)
     finally:
@@ -108,7 +109,8 @@ def _absent(opened: Database) -> bool:
 
 
 def _cause(error: Exception) -> str:
-    return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    cause = getattr(error, "orig", None) or error.__cause__ or error
+    return (str(cause).strip() or type(cause).__name__).splitlines()[0]
 
 
 async def _migrations(connection: ReadConnection) -> Finding:

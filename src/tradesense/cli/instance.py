@@ -11,6 +11,7 @@ from typer import Exit
 from keel.errors import Refusal
 from tradesense.cli.configuration import load_ready
 from tradesense.cli.terminal import errors
+from tradesense.db.postgresql import DatabaseAway
 from tradesense.wiring import State, opened
 
 T = TypeVar("T")
@@ -29,7 +30,7 @@ def run(work: Callable[[State], Awaitable[T]], *, works: bool = False) -> T:
 
     try:
         return asyncio.run(within())
-    except Refusal as refusal:
+    except (Refusal, DatabaseAway) as refusal:
         errors().print(str(refusal), style="red", markup=False)
         raise Exit(1) from None
 

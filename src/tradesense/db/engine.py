@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from typing import Any, Final, NewType
+from typing import Any, Final, NamedTuple, NewType
 
 from sqlalchemy import URL, QueuePool, make_url
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from keel.ids import uuid7
-from keel.traces.statements import watch_statements
+from tradesense.db.postgresql import connected, hurries, postgresql_engine
 from tradesense.db.sqlite import sqlite_engine
 from tradesense.db.writes import NOTES, AfterCommit, Notes
 
@@ -41,40 +41,55 @@ def database_url(text: str) -> URL:
     return url.set(drivername=driver)
 
 
+class _Engines(NamedTuple):
+    reader: AsyncEngine
+    writer: AsyncEngine
+
+
 class Database:
     """One database, SQLite or PostgreSQL. Nothing is opened before the first use; `close` closes everything.
 
     SQLite has one writer, so writers queue here, in the order in which they came, and a short one waits for one
     other at most; readers never wait (WAL).
 
+    PostgreSQL is waited for `patience_s` seconds: for a connection, and for each answer. Then `DatabaseAway` is raised,
+    as where it cannot be reached. What is `unhurried` has connections of its own, and waits as long as it takes.
+
     `after_commit` hears of what was noted in a transaction (`outbox.record`) before `write` lets go of its caller; it
     may be set later, as what keeps copies may need the database first.
     """
 
-    def __init__(self, url: str | URL, *, pool_size: int = 5, after_commit: AfterCommit | None = None) -> None:
+    def __init__(
+        self,
+        url: str | URL,
+        *,
+        pool_size: int = 5,
+        patience_s: float = 10,
+        after_commit: AfterCommit | None = None,
+    ) -> None:
         self.url = database_url(url) if isinstance(url, str) else url
         self.origin = uuid7()
         """This instance, among all that write to the database."""
         self.after_commit = after_commit
-        if self.url.get_backend_name() == "sqlite":
-            self._reader = sqlite_engine(self.url, "BEGIN", pool_size, "PRAGMA query_only = ON")
-            self._writer = sqlite_engine(self.url, "BEGIN IMMEDIATE", 1, "PRAGMA cache_size = -16384")
-            self._turn: AbstractAsyncContextManager[Any] = asyncio.Lock()
+        self._turn: AbstractAsyncContextManager[Any] = nullcontext()
+        if self.dialect == "sqlite":
+            reader = sqlite_engine(self.url, "BEGIN", pool_size, "PRAGMA query_only = ON")
+            writer = sqlite_engine(self.url, "BEGIN IMMEDIATE", 1, "PRAGMA cache_size = -16384")
+            self._hurried = self._unhurried = _Engines(reader, writer)
+            self._turn = asyncio.Lock()
         else:
-            self._writer = create_async_engine(
-                self.url, pool_size=pool_size, max_overflow=pool_size, hide_parameters=True
-            )
-            watch_statements(self._writer.sync_engine)
-            self._reader = self._writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            self._turn = nullcontext()
+            self._hurried = _reading_too(postgresql_engine(self.url, pool_size, patience_s))
+            self._unhurried = _reading_too(postgresql_engine(self.url, pool_size))
 
     @property
     def pools(self) -> Mapping[str, QueuePool]:
         """The pools that connections are taken from, by what they are for."""
-        engines = {"write": self._writer.sync_engine}
         if self.dialect == "sqlite":
-            engines["read"] = self._reader.sync_engine
-        return {name: engine.pool for name, engine in engines.items() if isinstance(engine.pool, QueuePool)}
+            engines = {"write": self._hurried.writer, "read": self._hurried.reader}
+        else:
+            engines = {"write": self._hurried.writer, "unhurried": self._unhurried.writer}
+        pools = {name: engine.sync_engine.pool for name, engine in engines.items()}
+        return {name: pool for name, pool in pools.items() if isinstance(pool, QueuePool)}
 
     @property
     def dialect(self) -> str:
@@ -84,7 +99,7 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadConnection]:
         """A read-only transaction that sees one state of the database throughout."""
-        async with self._reader.connect() as connection:
+        async with connected(self._engines.reader) as connection:
             yield ReadConnection(connection)
 
     @asynccontextmanager
@@ -92,7 +107,7 @@ class Database:
         """A writing transaction: committed where the block ends, rolled back where it raises or is cancelled."""
         notes, is_committing = Notes(self.origin), False
         try:
-            async with self._turn, self._writer.begin() as connection:
+            async with self._turn, connected(self._engines.writer) as connection, connection.begin():
                 connection.info[NOTES] = notes
                 yield WriteConnection(ReadConnection(connection))
                 await asyncio.sleep(0)  # meets a cancellation that a statement has put off
@@ -104,6 +119,10 @@ class Database:
         if (hearing := self._committed(notes, is_certain=True)) is not None:
             await asyncio.wait([hearing])
 
+    @property
+    def _engines(self) -> _Engines:
+        return self._hurried if hurries() else self._unhurried
+
     def _committed(self, notes: Notes, *, is_certain: bool) -> asyncio.Task[None] | None:
         if self.after_commit is None or not notes.writes:
             return None
@@ -111,5 +130,9 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._reader.dispose()
-        await self._writer.dispose()
+        for engine in dict.fromkeys((*self._hurried, *self._unhurried)):
+            await engine.dispose()
+
+
+def _reading_too(writer: AsyncEngine) -> _Engines:
+    return _Engines(writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True), writer)

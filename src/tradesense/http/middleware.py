@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from keel.context import current_segment
+from tradesense.db.postgresql import DatabaseAway
 from tradesense.http import problems
 
 Headers = list[tuple[bytes, bytes]]
@@ -120,4 +121,5 @@ class UnexpectedErrors:
             if begun or segment is None:
                 raise
             segment.error = error
-            await problems.unexpected(HTTPConnection(scope))(scope, receive, send)
+            answer = problems.away if isinstance(error, DatabaseAway) else problems.unexpected
+            await answer(HTTPConnection(scope))(scope, receive, send)

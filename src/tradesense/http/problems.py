@@ -26,6 +26,7 @@ from keel.errors import (
     TooLarge,
     Unavailable,
 )
+from tradesense.db.postgresql import DatabaseAway
 
 MEDIA_TYPE: Final = "application/problem+json"
 STATUS: Final[Mapping[type[Refusal], HTTPStatus]] = {
@@ -139,6 +140,12 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
 def unexpected(connection: HTTPConnection) -> Response:
     """The answer to an error of our own: it says nothing of what happened, but names the request."""
     return problem(connection, 500, "internal_error", "Something went wrong on the server; it has been logged.")
+
+
+def away(connection: HTTPConnection) -> Response:
+    """The answer where the database does not."""
+    headers = {"Retry-After": str(math.ceil(DatabaseAway.retry_after.total_seconds()))}
+    return problem(connection, 503, "database_away", "The database does not answer; try again soon.", headers=headers)
 
 
 def install(app: FastAPI) -> None:

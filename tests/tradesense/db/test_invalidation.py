@@ -139,7 +139,7 @@ async def test_a_commit_that_is_cut_short_is_taken_for_one_that_may_come_to_pass
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     user = await instance.add_user()
-    dialect = instance.database._writer.sync_engine.dialect
+    dialect = instance.database._hurried.writer.sync_engine.dialect
     commit = dialect.do_commit
 
     def commit_and_fail(connection: object) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Exists, select
 from keel.clock import Clock
 from keel.tasks import Tasks
 from tradesense.db.engine import Database
+from tradesense.db.postgresql import unhurried
 
 POLL: Final = timedelta(seconds=1)
 """How often a process looks for what nobody was woken for: its message was lost, or its worker died."""
@@ -70,7 +71,8 @@ class Lane:
             claimed = await self._claimed() if self._is_open else None
             if claimed is None:
                 return
-            await claimed
+            with unhurried():
+                await claimed
         self.wake()
 
     async def _look(self) -> None:
@@ -89,7 +91,8 @@ class Lane:
     async def _go_on(self, claimed: Coroutine[Any, Any, None]) -> None:
         """Do it, and look again: more may have become possible."""
         try:
-            await claimed
+            with unhurried():
+                await claimed
         finally:
             self._free.release()
             self.wake()
