@@ -7,7 +7,7 @@ from pydantic import Field, create_model
 
 from tradesense.domain.groupings import By
 from tradesense.domain.metrics import METRICS, NEUTRAL, Kind, Metric
-from tradesense.http.types import Currency, Money, Ratio, View
+from tradesense.http.types import Money, Ratio, ShownCurrency, View
 
 Count = Annotated[int, Field(ge=0, examples=[42])]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, examples=[0.5625])]
@@ -38,8 +38,10 @@ _TYPES: Final[dict[Kind, Any]] = {
 class Answer(View):
     """What every answer has. Currencies are never added up: where there are several, ask for one by `currency`."""
 
-    currency: Currency | None = Field(description="The currency of all money; null where there are several, or none.")
-    currencies: list[Currency] = Field(description="The currencies of the trades in question.")
+    currency: ShownCurrency | None = Field(
+        description="The currency of all money; null where there are several, or none."
+    )
+    currencies: list[ShownCurrency] = Field(description="The currencies of the trades in question.")
     version: int = Field(description="The version of my data that the answer was made from.", ge=0, examples=[42])
     reasons: Reasons
     conventions: Conventions
@@ -57,7 +59,7 @@ CurrencySummary = create_model(
     "CurrencySummary",
     __base__=View,
     __doc__="The figures of one currency.",
-    currency=(Currency, ...),
+    currency=(ShownCurrency, ...),
     **_FIELDS,
     reasons=(Reasons, ...),
 )

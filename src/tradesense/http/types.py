@@ -173,3 +173,6 @@ TimeZone = Annotated[
 
 Currency = Annotated[str, StringConstraints(pattern=CURRENCY), Field(examples=["USD"])]
 """A currency: ISO 4217, or the ticker of a coin."""
+
+ShownCurrency = Annotated[str, WithJsonSchema({"type": "string", "pattern": CURRENCY, "examples": ["USD"]})]
+"""A currency that goes out, as it stands: what was read before there was a rule for it is shown, too."""

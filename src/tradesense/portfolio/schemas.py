@@ -10,7 +10,7 @@ from tradesense.analytics.schemas import Count, DayCounts, DayView, Figure, Reas
 from tradesense.domain import money
 from tradesense.domain.instruments import AssetClass
 from tradesense.domain.trades import Direction
-from tradesense.http.types import Currency, Money, Ratio, View
+from tradesense.http.types import Money, Ratio, ShownCurrency, View
 from tradesense.portfolio.repository import Position
 
 
@@ -42,15 +42,15 @@ class Standing(View):
 class CurrencyStanding(Standing):
     """How the trades in one currency stand."""
 
-    currency: Currency
+    currency: ShownCurrency
     today: DayView
 
 
 class PortfolioView(Standing):
     """The portfolio at a glance. Currencies are never added up: where there are several, see `by_currency`."""
 
-    currency: Currency | None
-    currencies: list[Currency] = Field(description="The currencies of my trades.")
+    currency: ShownCurrency | None
+    currencies: list[ShownCurrency] = Field(description="The currencies of my trades.")
     today: TodayView
     by_currency: dict[str, CurrencyStanding]
     as_of: datetime
@@ -71,7 +71,7 @@ class PositionView(View):
     asset_class: AssetClass
     underlying: str | None
     multiplier: Money
-    currency: Currency
+    currency: ShownCurrency
     side: Direction
     open_quantity: Money
     average_price: Money

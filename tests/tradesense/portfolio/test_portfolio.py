@@ -163,6 +163,21 @@ async def test_a_position_is_what_a_partial_exit_has_left(user: Person, stored: 
     ]
 
 
+async def test_currencies_that_no_file_brings_any_more_are_shown_as_they_are(user: Person, stored: Store) -> None:
+    odd = ["", "usd", "€"]
+    account = await stored.account()
+    for currency in odd:
+        await stored.book(account, Traded("GE", currency=currency), *HELD)
+    assert sorted(each["currency"] for each in await positions(user)) == odd
+    for path in ("/portfolio/summary", "/analytics/summary"):
+        found = (await user.get(path)).json()
+        assert sorted(found["by_currency"]) == sorted(found["currencies"]) == odd
+    for path in ("/trades", "/executions"):
+        assert {each["currency"] for each in (await user.get(path)).json()["items"]} == {*odd}
+    for path in ("/analytics/calendar", "/analytics/breakdown?by=symbol", "/trades/export?format=csv"):
+        assert (await user.get(path)).status_code == 200
+
+
 async def test_a_short_position_has_a_positive_basis_and_closed_trades_have_none(user: Person, stored: Store) -> None:
     account = await stored.account()
     await stored.book(account, VT, *WON)
