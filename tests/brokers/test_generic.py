@@ -208,6 +208,28 @@ def test_a_mapping_that_cannot_work_is_refused(chosen: dict[str, str], message: 
         read(UNKNOWN, options=replace(NEW_YORK, mapping=chosen))
 
 
+TWICE = "datetime,symbol,side,quantity,price,{}\n2026-01-05 10:00:00,AAPL,buy,1,100,7\n"
+BY_NAME = {"datetime": "datetime", "symbol": "symbol", "side": "side", "quantity": "quantity"}
+
+
+@pytest.mark.parametrize("chosen", [None, {**BY_NAME, "price": "Price"}], ids=["generic", "mapped"])
+def test_a_column_that_stands_twice_is_not_chosen_by_guessing(chosen: dict[str, str] | None, read: Read) -> None:
+    with pytest.raises(Unreadable, match="the table has 2 columns called 'price': give another name"):
+        read(TWICE.format("price"), options=replace(NEW_YORK, mapping=chosen))
+
+
+def test_a_column_that_nothing_is_taken_from_may_stand_twice(read: Read) -> None:
+    (fill,) = fills(read("datetime,symbol,side,quantity,price,note,note\n2026-01-05 10:00:00,AAPL,buy,1,100,a,b\n"))
+    assert fill.price == 100
+
+
+@pytest.mark.parametrize(("column", "price"), [("price", 100), ("Price ($)", 7)])
+def test_a_mapping_takes_the_column_that_is_spelled_so(column: str, price: int, read: Read) -> None:
+    options = replace(NEW_YORK, mapping={**BY_NAME, "price": column})
+    (fill,) = fills(read(TWICE.format("Price ($)"), None, options))
+    assert fill.price == price
+
+
 def test_a_text_that_is_no_table_is_refused(document: Callable[[str], Document]) -> None:
     with pytest.raises(Unreadable, match="no table"):
         registry.read_file(document("Dear reader,\nthis is a letter.\n"), None, NEW_YORK)

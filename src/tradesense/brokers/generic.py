@@ -1,13 +1,15 @@
 """The generic format, always accepted: `datetime,symbol,side,quantity,price` and what else is known."""
 
+from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Final
 
-from tradesense.brokers.contract import Identity, Imported, Match, Outcome
+from tradesense.brokers.contract import Identity, Imported, Match, Options, Outcome
 from tradesense.brokers.documents import Document
 from tradesense.brokers.fills import fill, side_of, sign_of
 from tradesense.brokers.formats import Context, TableFormat
-from tradesense.brokers.tables import Layout, Row, number, text, time
+from tradesense.brokers.refusals import Unreadable
+from tradesense.brokers.tables import Layout, Row, fold, number, text, time
 from tradesense.brokers.times import Moment
 from tradesense.domain.instruments import AssetClass, Instrument
 
@@ -61,9 +63,26 @@ class Generic(TableFormat):
         match = super().detect(document)
         return match and match._replace(confidence=_CONFIDENCE)
 
+    def read(self, document: Document, options: Options) -> Iterator[Outcome]:
+        """Read the table; raises `Unreadable` where a column that is taken stands twice."""
+        refuse_doubles(document, self.layout)
+        return super().read(document, options)
+
     def outcome(self, row: Row, context: Context) -> Outcome:
         """One fill per row."""
         return execution(row, context, row.moment("datetime"))
+
+
+def refuse_doubles(document: Document, layout: Layout) -> None:
+    """Raise `Unreadable` where a layout's column, of one name each, stands more than once: nobody said which counts."""
+    found = layout.find_header(document.head)
+    cells = [cell.strip() for cell in found[1]] if found is not None else []
+    for (name,) in (field.synonyms for field in layout.fields):
+        alike = [cell for cell in cells if cell == name] or [cell for cell in cells if fold(cell) == fold(name)]
+        if len(alike) > 1:
+            raise Unreadable(
+                f"the table has {len(alike)} columns called {alike[0]!r}: give another name to what is not meant"
+            )
 
 
 def execution(row: Row, context: Context, moment: Moment) -> Imported:

@@ -7,7 +7,7 @@ from tradesense.brokers.contract import Match, Options, Outcome
 from tradesense.brokers.documents import Document
 from tradesense.brokers.fills import SIDES
 from tradesense.brokers.formats import Context
-from tradesense.brokers.generic import execution
+from tradesense.brokers.generic import execution, refuse_doubles
 from tradesense.brokers.numbers import NotANumber, NumberStyle, parse_number
 from tradesense.brokers.refusals import Question, Unreadable
 from tradesense.brokers.tables import Field, Layout, Row, fold, number, open_table, text, time
@@ -283,6 +283,7 @@ class Mapped:
 
     def read(self, document: Document, options: Options) -> Iterator[Outcome]:
         """Read the table as the generic format would."""
+        refuse_doubles(document, self.layout)
         table = open_table(document, self.layout, options)
         context = Context.of(options)
         return table.outcomes(lambda row: execution(row, context, self._moment(row)), document)

@@ -102,7 +102,7 @@ class Layout:
         names = [fold(cell) for cell in cells]
         found = {}
         for field, patterns in self._wanted:
-            index = _index(names, patterns)
+            index = _index(cells, names, patterns)
             if index is not None and 0 <= index + field.offset < max(len(cells), index + field.offset + 1):
                 found[field.name] = index + field.offset
             elif not field.optional:
@@ -112,22 +112,25 @@ class Layout:
     def missing(self, cells: Sequence[str]) -> list[Field]:
         """The required fields that a row lacks as a header."""
         names = [fold(cell) for cell in cells]
-        return [field for field, patterns in self._wanted if not field.optional and _index(names, patterns) is None]
+        return [
+            field for field, patterns in self._wanted if not field.optional and _index(cells, names, patterns) is None
+        ]
 
     def find_header(self, rows: Iterable[tuple[int, Sequence[str]]]) -> tuple[int, Sequence[str]] | None:
         """The first row that has every required field, with its line."""
         return next(((line, cells) for line, cells in rows if self.locate(cells) is not None), None)
 
 
-def _pattern(synonym: str) -> tuple[str, bool]:
-    return fold(synonym), synonym.endswith("*")
+def _pattern(synonym: str) -> tuple[str, str, bool]:
+    return synonym, fold(synonym), synonym.endswith("*")
 
 
-def _index(names: list[str], patterns: tuple[tuple[str, bool], ...]) -> int | None:
-    for wanted, beginning in patterns:
-        for index, name in enumerate(names):
-            if name == wanted or (beginning and name.startswith(wanted)):
-                return index
+def _index(cells: Sequence[str], names: list[str], patterns: tuple[tuple[str, str, bool], ...]) -> int | None:
+    """The first column of the first synonym that has any; one that is spelled exactly so goes before."""
+    for synonym, wanted, beginning in patterns:
+        alike = [at for at, name in enumerate(names) if name == wanted or (beginning and name.startswith(wanted))]
+        if alike:
+            return next((at for at in alike if cells[at].strip() == synonym), alike[0])
     return None
 
 
