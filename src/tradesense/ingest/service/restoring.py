@@ -64,9 +64,10 @@ class Restoring:
     ) -> int:
         """Read all files of an account again, in the order in which they came, and match everything anew.
 
-        Executions entered by hand stay, and so does the multiplier of their books; others have the one that is read now.
-        Those deleted by hand stay away while they are remembered (30 days). `last` writes into the transaction that publishes it. Raises what `rebuild` does, and `NeedsInput` or `Unreadable`
-        where a file is not read as it was before; nothing has changed then.
+        Executions entered by hand stay, and so do the multipliers of their books; others have the one that is read now.
+        Those deleted by hand stay away while they are remembered (30 days). `last` writes into the transaction that
+        publishes it. Raises what `rebuild` does, and `NeedsInput` or `Unreadable` where a file is not read as it was
+        before; nothing has changed then.
         """
         async with self._database.read() as connection:
             records = await queue.imports_of_account(connection, user_id, account_id)
