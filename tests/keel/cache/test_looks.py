@@ -105,15 +105,15 @@ async def test_where_nothing_comes_everybody_is_told(server: Server) -> None:
     assert [str(each) for each in outcomes] == ["Redis is away: cut"] * 2
 
 
-async def test_where_nothing_can_be_sent_everybody_is_told(server: Server) -> None:
-    def refuse(_keys: Sequence[str], _waiter: Waiter) -> None:
-        raise LookupError("no such server")
+async def test_where_nothing_can_be_sent_everybody_is_told() -> None:
+    class Unreachable(Server):
+        def read_at_once(self, keys: Sequence[str], waiter: Waiter) -> None:
+            raise LookupError(f"nowhere to send {len(keys)} keys for {type(waiter).__name__}")
 
-    server.read_at_once = refuse  # type: ignore[method-assign]
-    looks = look(server)
+    looks = look(Unreachable())
     waiting = [looks.read(places, taken, "asker") for places in (ALPHA, BETA)]
     outcomes = await asyncio.gather(*waiting, return_exceptions=True)
-    assert [str(each) for each in outcomes] == ["no such server"] * 2
+    assert [str(each) for each in outcomes] == ["nowhere to send 4 keys for _Batch"] * 2
 
 
 async def test_a_wait_is_taken_from_the_budget_until_the_reply_comes(server: Server) -> None:
