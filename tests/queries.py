@@ -17,7 +17,7 @@ def counting(database: Database | None) -> Iterator[list[str]]:
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         asked.append(statement)
 
-    engines = {database._reader.sync_engine, database._writer.sync_engine}
+    engines = {each.sync_engine for each in (*database._hurried, *database._unhurried)}
     for engine in engines:
         event.listen(engine, "before_cursor_execute", note)
     try:

@@ -130,10 +130,11 @@ async def scheduled(connection: ReadConnection) -> Sequence[str]:
     return list(await connection.scalars(select(schedules.c.name)))
 
 
-async def add_schedule(connection: WriteConnection, name: str, due_at: datetime) -> None:
-    """Let something be due for the first time, unless it has a schedule."""
+async def add_schedules(connection: WriteConnection, first: Mapping[str, datetime]) -> None:
+    """Let things, by their names, be due for the first time, unless they have a schedule."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    await connection.execute(dialect.insert(schedules).values(name=name, due_at=due_at).on_conflict_do_nothing())
+    rows = [{"name": name, "due_at": due_at} for name, due_at in sorted(first.items())]
+    await connection.execute(dialect.insert(schedules).values(rows).on_conflict_do_nothing())
 
 
 async def move_on(connection: WriteConnection, name: str, due_at: datetime, following: datetime) -> bool:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from keel.locks.contract import LockNotAcquired
 from keel.opening import Keel
 from tests.application import Hands
+from tests.queries import counting
 from tradesense.db.engine import Database, Writing
 from tradesense.db.fences import FenceLost, Fences
 from tradesense.db.tables import TaskState
@@ -99,6 +100,17 @@ async def test_each_turn_is_queued_once_for_all_instances(instances: Instances) 
         assert work is not None
         await work
     assert len(done) == 3
+
+
+async def test_what_is_new_is_scheduled_by_one_statement(instances: Instances) -> None:
+    scheduler = instances.all[0]
+    for name in ("sweeping", "polishing"):
+        scheduler.add(name, Turn(DAY))
+    with counting(instances.database) as asked:
+        await scheduler.look()
+    assert sum("INTO schedules" in each for each in asked) == 1
+    async with instances.database.read() as connection:
+        assert sorted(await repository.scheduled(connection)) == ["polishing", "sweeping", "tidying"]
 
 
 async def test_turns_that_were_missed_are_made_up_for_once(instances: Instances) -> None:

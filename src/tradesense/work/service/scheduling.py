@@ -81,8 +81,8 @@ class Scheduler:
             async with self._fences.alone(NAME) as write:
                 if unknown:
                     async with write() as connection:
-                        for name in sorted(unknown):
-                            await repository.add_schedule(connection, name, self._turns[name].first(now))
+                        first = {name: self._turns[name].first(now) for name in unknown}
+                        await repository.add_schedules(connection, first)
                 for name, due_at in due:
                     await self._queue(write, name, due_at, now)
 
