@@ -31,7 +31,7 @@ from tradesense.http.authentication import Principal, known_at_once
 from tradesense.http.bodies import BodyLimits, Limits
 from tradesense.http.cached import identify, version_for, version_of
 from tradesense.http.idempotency import Idempotency
-from tradesense.http.middleware import Decorations, SecurityHeaders, UnexpectedErrors
+from tradesense.http.middleware import Decorations, Heads, SecurityHeaders, UnexpectedErrors
 from tradesense.ingest.endpoints import router as imports
 from tradesense.journal.endpoints import router as journal
 from tradesense.monitoring.endpoints import router as monitoring
@@ -125,6 +125,7 @@ def _middleware(settings: Settings, known: dict[str, Known]) -> list[Middleware]
         Middleware(BodyLimits, bodies),
         Middleware(Idempotency, without=WITHOUT_KEYS),
         Middleware(HotPath, identify=identify, version=version_of, known=known),
+        Middleware(Heads),
     ]
 
 
@@ -135,7 +136,7 @@ def _decorating(settings: Settings) -> list[Middleware]:
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_credentials=True,
-            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=[
                 "Authorization",
                 "Content-Type",

@@ -1,21 +1,39 @@
 """The command line: one module per command, each of which imports what it needs when it is called."""
 
+import errno
+import os
 import sys
 from collections.abc import Callable
 from io import TextIOWrapper
-from typing import Annotated
+from typing import Annotated, Final
 
 from typer import Exit, Option, Typer
 
 from tradesense.cli.terminal import output
 
+_UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE})
+"""There is no room, no way, or nobody who reads."""
+
 
 def main() -> None:
-    """Run the command that the arguments name. What a terminal has no character for is shown as a question mark."""
+    """Run the command that the arguments name; ends with 1 where what it says cannot be written.
+
+    What a terminal has no character for is shown as a question mark.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
-    build()()
+    try:
+        try:
+            build()()
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        sys.stderr.write(f"tradesense: {error.strerror}\n")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter tries once more
+        sys.exit(1)
 
 
 def build() -> Typer:

@@ -1,4 +1,4 @@
-"""Ports of processes' own on one machine: the first that is free from one on."""
+"""Ports: the one of the API, and those of processes' own on one machine."""
 
 import errno
 import socket
@@ -9,6 +9,20 @@ from tradesense.settings import Settings, SettingsInvalid
 
 MOST_PROCESSES: Final = 100
 """That find ports of their own on one machine."""
+
+
+def api_listener(settings: Settings) -> socket.socket:
+    """A socket that has the address of the API; raises `SettingsInvalid` where it cannot be had."""
+    host, port = settings.host, settings.port
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise SettingsInvalid([f"{host}, port {port}: {error.strerror}"]) from None
+    listener.set_inheritable(True)  # to the processes that serve
+    return listener
 
 
 def metrics_listener(settings: Settings) -> socket.socket | None:

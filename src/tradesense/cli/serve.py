@@ -7,6 +7,8 @@ from typer import Option
 from tradesense.cli.terminal import errors
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from fastapi import FastAPI
 
     from tradesense.settings import Settings
@@ -19,33 +21,35 @@ def serve(
     demo: Annotated[bool, Option("--demo", help="Create the demo account first, unless it is there.")] = False,
 ) -> None:
     """Serve the API; the database is created, or brought up to date, as the server starts."""
-    from tradesense.cli.configuration import load_serving
+    from tradesense.cli.configuration import load_serving, naming_mistakes
+    from tradesense.cli.ports import api_listener
 
     settings = load_serving(host=host, port=port, workers=workers)
+    with naming_mistakes():
+        listener = api_listener(settings)
     if demo:
         from tradesense.cli.demo import ensure_demo
 
         ensure_demo()
     errors().print(f"TradeSense on {settings.public_url} (its API: {settings.public_url}/docs)", soft_wrap=True)
-    run(settings)
+    run(settings, listener)
 
 
-def run(settings: "Settings") -> None:
-    """Serve until told to stop."""
+def run(settings: "Settings", listener: "socket | None" = None) -> None:
+    """Serve until told to stop, whoever comes to a socket, else to the address of the settings."""
     from functools import partial
 
     from uvicorn import Config, Server
     from uvicorn.supervisors import Multiprocess
 
     from keel.asgi.serving import ExpressProtocol
+    from tradesense.cli.ports import api_listener
     from tradesense.cli.sockets import MOST_BYTES, Sockets
 
     config = Config(
         partial(_application, settings),
         factory=True,
         http=ExpressProtocol,
-        host=settings.host,
-        port=settings.port,
         workers=settings.workers,
         log_config=None,  # LOG_LEVEL and its like say what is logged, and where
         access_log=False,
@@ -57,10 +61,11 @@ def run(settings: "Settings") -> None:
         ws_max_size=MOST_BYTES,
         ws_per_message_deflate=False,  # messages are small, and each connection would cost memory for it
     )
+    sockets = [listener or api_listener(settings)]
     if settings.workers == 1:
-        Server(config).run()
+        Server(config).run(sockets)
     else:
-        Multiprocess(config, sockets=[config.bind_socket()]).run()
+        Multiprocess(config, sockets=sockets).run()
 
 
 def _application(settings: "Settings") -> "FastAPI":

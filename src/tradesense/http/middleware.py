@@ -92,6 +92,29 @@ class SecurityHeaders:
         await self.app(scope, receive, send_with_headers)
 
 
+class Heads:
+    """Answers HEAD wherever there is a GET: with the same headers, and no body (RFC 9110, section 9.3.2).
+
+    To what stands within it is a GET, which need not know that nobody reads on.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, and send no more than how the answer begins."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await send(message)
+                await send({"type": "http.response.body"})
+
+        await self.app({**scope, "method": "GET"}, receive, send_head)
+
+
 class UnexpectedErrors:
     """Answers what nobody foresaw with a problem, inside of CORS and the like so that it has their headers.
 

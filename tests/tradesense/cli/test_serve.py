@@ -76,6 +76,14 @@ def test_a_first_start_creates_a_demo_account_that_can_be_looked_around_in(
     assert (tmp_path / "data" / "tradesense.db").exists()
 
 
+def test_a_port_that_is_taken_is_named_before_anything_begins(run: Run) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        ran = run("serve", "--demo", "--port", str(port))
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.strip().endswith(f"127.0.0.1, port {port}: Address already in use")
+
+
 def test_a_demo_account_that_is_there_is_left_as_it_is(environment: dict[str, str | None], run: Run) -> None:
     run("demo", "--days", "10")
     with served(environment, "--demo") as (process, url):
