@@ -223,8 +223,10 @@ class Sentinels:
         """Start all, and wait until the Sentinels know one another and the replica."""
         for server in (self.master, self.replica, *self.sentinels):
             server.start()
+        self._tell_every(publish_ms=100, info_ms=100)
         until(lambda: self.replica.info("replication")["master_link_status"] == "up")
         until(lambda: all(self._is_settled(each) for each in self.sentinels))
+        self._tell_every(publish_ms=2000, info_ms=10_000)
         return self
 
     def lose_master(self) -> None:
@@ -237,6 +239,11 @@ class Sentinels:
         """End all."""
         for server in (*self.sentinels, self.replica, self.master):
             server.kill()
+
+    def _tell_every(self, *, publish_ms: int, info_ms: int) -> None:
+        """How often Sentinels tell of themselves, and ask what they watch: seldom, unless they are told."""
+        for sentinel in self.sentinels:
+            sentinel.ask("SENTINEL", "DEBUG", "publish-period", publish_ms, "info-period", info_ms)
 
     def _is_settled(self, sentinel: Valkey) -> bool:
         masters = sentinel.info("sentinel")
