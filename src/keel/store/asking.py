@@ -4,11 +4,13 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from enum import StrEnum
+from secrets import token_hex
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
 from keel.clock import wall_ns
+from keel.errors import Malformed
 from keel.store.contract import (
     WINDOW_S,
     Family,
@@ -25,6 +27,13 @@ from keel.store.figures import Figures, figures, summed
 from keel.store.packing import unpacked
 
 _AT_ONCE: Final = 500
+
+
+class PlaceElsewhere(Malformed):
+    """A place in the list of all instances is none in that of one, and none of one is in another's."""
+
+    def __init__(self) -> None:
+        super().__init__("The list is another one than that of the page before; start again without a cursor.")
 
 
 class Period(StrEnum):
@@ -90,6 +99,8 @@ class Known:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._list = "shared" if store.scope == "shared" else token_hex(4)
+        """What tells places in this list from those in others."""
 
     @property
     def scope(self) -> Literal["instance", "shared"]:
@@ -99,18 +110,22 @@ class Known:
     async def traces(self, sought: Sought, before: str, limit: int) -> tuple[list[Trace], str | None]:
         """Traces, the newest first, from before a place; and the place to go on from, None at the end.
 
-        The place of a trace is that of the first of its parts to be kept: a part that comes later moves none.
+        The place of a trace is that of the first of its parts to be kept: a part that comes later moves none. Raises
+        PlaceElsewhere.
         """
+        of, _, last = before.rpartition(".")
+        if before and of != self._list:
+            raise PlaceElsewhere
         places, parts = dict[str, str](), defaultdict[str, list[Summary]](list)
         async for place, summary in self._summaries():
             places.pop(summary.trace_id, None)
             places[summary.trace_id] = place
             parts[summary.trace_id].append(summary)
-        end, found = _order(before) if before else None, list[Trace]()
+        end, found = _order(last) if before else None, list[Trace]()
         for trace_id, place in places.items():
             if (end is None or _order(place) < end) and any(map(sought.has, parts[trace_id])):
                 if len(found) == limit:
-                    return found, found[-1].place
+                    return found, f"{self._list}.{found[-1].place}"
                 found.append(Trace(place, sorted(parts[trace_id], key=lambda part: part.started_ns)))
         return found, None
 

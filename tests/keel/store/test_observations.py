@@ -19,7 +19,7 @@ from keel.logs.files import Stream
 from keel.redis.connecting import connect
 from keel.redis.sharing import NotKnownHere
 from keel.store import gathering
-from keel.store.asking import Known, Period, Sought
+from keel.store.asking import Known, Period, PlaceElsewhere, Sought
 from keel.store.contract import LINE_BYTES, MOST_NAMES, OTHER, Batch, TraceNotFound
 from keel.store.memory import MemoryStore
 from keel.store.observations import Observations
@@ -110,6 +110,24 @@ async def test_traces_are_found_by_route_duration_and_status_page_by_page() -> N
         assert len((await seen.told(Known.traces, Sought(route="GET /odd"), "", 9))[0]) == 3
         assert len((await seen.told(Known.traces, Sought(status=500), "", 9))[0]) == 1
         assert (await seen.told(Known.traces, Sought(min_ms=60_000), "", 9)) == ([], None)
+
+
+async def test_a_place_in_the_list_of_all_is_none_in_that_of_one_instance_and_back(redis_url: str) -> None:
+    async with connect(redis_url) as redis, observing(RedisStore(redis, "place")) as (seen, traces):
+        for number in range(1, 4):
+            request(traces, parent=Parent(f"{number:032x}", 1, is_sampled=True))
+        await seen.told(Known.traces, Sought(), "", 2)
+        lists = [Known(seen.store), Known(seen._here), Known(MemoryStore())]
+        for one in lists[:2]:
+            _, more = await one.traces(Sought(), "", 2)
+            assert more is not None
+            assert len((await one.traces(Sought(), more, 2))[0]) == 1
+            for other in lists:
+                if other is not one:
+                    with pytest.raises(PlaceElsewhere):
+                        await other.traces(Sought(), more, 2)
+        _, more = await lists[0].traces(Sought(), "", 2)
+        assert len((await Known(seen.store).traces(Sought(), str(more), 2))[0]) == 1  # by another instance
 
 
 async def test_a_trace_is_listed_once_and_stays_in_its_place_whatever_is_added_to_it() -> None:

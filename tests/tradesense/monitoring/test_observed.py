@@ -245,6 +245,7 @@ async def test_while_redis_is_away_administrators_see_what_this_instance_knows(
     admin = await administrator(app)
     await made(admin.get("/accounts", headers=TRACEPARENT))
     assert {(await made(admin.get(f"/monitoring/{path}")))["scope"] for path in PATHS} == {"shared"}
+    place = (await made(admin.get("/monitoring/traces?limit=1")))["next"]
     async with tail(app, admin) as sent:
         getattr(valkey, way)()
         try:
@@ -252,6 +253,7 @@ async def test_while_redis_is_away_administrators_see_what_this_instance_knows(
                 found = {path: await made(admin.get(f"/monitoring/{path}")) for path in PATHS}
                 tree = await made(admin.get(f"/monitoring/traces/{TRACE}"))
                 unknown = await admin.get(f"/monitoring/traces/{'ab' * 16}")
+                further = await admin.get("/monitoring/traces", params={"cursor": place})
                 logger = await made(admin.get("/monitoring/loggers/root"))
                 change = await admin.put("/monitoring/loggers/root", json={"level": "debug"})
                 seen = b""
@@ -265,6 +267,7 @@ async def test_while_redis_is_away_administrators_see_what_this_instance_knows(
     assert TRACE in {each["trace_id"] for each in found["traces"]["items"]}
     assert len(found["instances"]["items"]) == 1
     assert (unknown.status_code, unknown.json()["code"]) == (503, "not_known_here")
+    assert (further.status_code, further.json()["code"]) == (400, "place_elsewhere")
     assert (logger["level"], change.status_code) == ("info", 503)
     assert b'event: scope\ndata: {"scope":"instance"}' in seen
 

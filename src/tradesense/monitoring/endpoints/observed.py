@@ -9,7 +9,7 @@ from starlette.responses import Response
 from keel.errors import Malformed
 from keel.opening import Keel
 from keel.redis.sharing import NotKnownHere
-from keel.store.asking import Known, Period, Sought
+from keel.store.asking import Known, Period, PlaceElsewhere, Sought
 from keel.store.contract import TraceNotFound
 from keel.store.observations import Observations
 from tradesense.events.live.lines import Lines, ShuttingDown, TooManyConnections
@@ -30,7 +30,7 @@ from tradesense.monitoring.schemas.traces import TraceSummaryView, TracesView, T
 
 router = APIRouter(tags=["monitoring"])
 
-_CURSOR: Final = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
+_CURSOR: Final = re.compile(r"(shared|[0-9a-f]{8})\.[0-9]{1,19}-[0-9]{1,19}")
 _TRACE_ID: Final = re.compile(r"(?!0{32})[0-9a-f]{32}")
 _ADMIN: Final = refusals(AdminRequired)
 
@@ -105,7 +105,7 @@ async def _filter(
     return Filter(level, route, status, min_ms, text)
 
 
-@router.get("/traces", responses=refusals(AdminRequired, CursorMalformed))
+@router.get("/traces", responses=refusals(AdminRequired, CursorMalformed, PlaceElsewhere))
 async def list_traces(
     _: Administrator,
     seen: TheObservations,
