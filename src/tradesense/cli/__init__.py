@@ -27,7 +27,8 @@ def main() -> None:
         try:
             build()()
         finally:
-            sys.stdout.flush()
+            if sys.stdout is not None:  # it was closed before we began
+                sys.stdout.flush()
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise

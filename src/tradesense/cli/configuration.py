@@ -13,7 +13,7 @@ from tradesense.settings import Settings, SettingsInvalid
 
 def load(**given: Any) -> Settings:  # noqa: ANN401 - the fields of Settings
     """The settings of the environment; `given` overrides what is not None. Ends the command with 1 on mistakes."""
-    with naming_mistakes():
+    with _naming_mistakes():
         return Settings.load(**{name: value for name, value in given.items() if value is not None})
 
 
@@ -35,7 +35,7 @@ def load_serving(**given: Any) -> Settings:  # noqa: ANN401 - the fields of Sett
     from tradesense.cli.ports import metrics_listener
 
     settings = load_ready(**given)
-    with naming_mistakes():
+    with _naming_mistakes():
         listener = metrics_listener(settings)
     if listener is not None:
         listener.close()  # each process takes its own
@@ -43,7 +43,7 @@ def load_serving(**given: Any) -> Settings:  # noqa: ANN401 - the fields of Sett
 
 
 @contextmanager
-def naming_mistakes() -> Iterator[None]:
+def _naming_mistakes() -> Iterator[None]:
     """Print mistakes in the configuration, and end the command with 1."""
     try:
         yield

@@ -12,15 +12,14 @@ MOST_PROCESSES: Final = 100
 
 
 def api_listener(settings: Settings) -> socket.socket:
-    """A socket that has the address of the API; raises `SettingsInvalid` where it cannot be had."""
-    host, port = settings.host, settings.port
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    """A socket that has the address of the API; raises OSError where it cannot be had."""
+    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host, port))
-    except OSError as error:
+        listener.bind((settings.host, settings.port))
+    except OSError:
         listener.close()
-        raise SettingsInvalid([f"{host}, port {port}: {error.strerror}"]) from None
+        raise
     listener.set_inheritable(True)  # to the processes that serve
     return listener
 

@@ -35,7 +35,8 @@ def report(
 ) -> None:
     """Read broker files and show trades, statistics, equity curve and calendar.
 
-    Exit codes: 0 done; 1 a file, or a row of one, cannot be read; 2 something must be answered first.
+    Exit codes: 0 done; 1 a file, or a row of one, cannot be read, or the report not written; 2 something must be
+    answered first.
     """
     from tradesense.cli.answers import balances, reading_options
     from tradesense.cli.progress import reading_progress

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Option
+from typer import Exit, Option
 
 from tradesense.cli.terminal import errors
 
@@ -21,12 +21,16 @@ def serve(
     demo: Annotated[bool, Option("--demo", help="Create the demo account first, unless it is there.")] = False,
 ) -> None:
     """Serve the API; the database is created, or brought up to date, as the server starts."""
-    from tradesense.cli.configuration import load_serving, naming_mistakes
+    from tradesense.cli.configuration import load_serving
     from tradesense.cli.ports import api_listener
 
     settings = load_serving(host=host, port=port, workers=workers)
-    with naming_mistakes():
+    try:
         listener = api_listener(settings)
+    except OSError as error:
+        why = f"cannot listen on {settings.host}, port {settings.port}: {error.strerror}"
+        errors().print(why, style="red", markup=False, soft_wrap=True)
+        raise Exit(1) from None
     if demo:
         from tradesense.cli.demo import ensure_demo
 

@@ -25,3 +25,12 @@ def test_a_full_disk_is_told_in_a_line(
             main()
     assert ended.value.code == 1
     assert capsys.readouterr().err.endswith("tradesense: No space left on device\n")
+
+
+def test_whoever_has_closed_the_output_wants_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["tradesense", "--version"])
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", None)
+        with pytest.raises(SystemExit) as ended:
+            main()
+    assert ended.value.code == 0

@@ -81,7 +81,7 @@ def test_a_port_that_is_taken_is_named_before_anything_begins(run: Run) -> None:
         port = taken.getsockname()[1]
         ran = run("serve", "--demo", "--port", str(port))
     assert (ran.code, ran.out) == (1, "")
-    assert ran.err.strip().endswith(f"127.0.0.1, port {port}: Address already in use")
+    assert ran.err == f"cannot listen on 127.0.0.1, port {port}: Address already in use\n"
 
 
 def test_a_demo_account_that_is_there_is_left_as_it_is(environment: dict[str, str | None], run: Run) -> None:
