@@ -2,13 +2,18 @@
 
 Bytes of a type carry no names, so they are short and quick; the type's fingerprint belongs into the key instead. Every
 value is read back as soon as it is written: what the annotation does not give back as it was (a subclass with fields of
-its own, a tuple where a list was promised, NaN) is written self-describing.
+its own, a tuple where a list was promised, 1 where it says float, a time zone that is more than an offset, NaN) is
+written self-describing.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final, Protocol
+from uuid import UUID
 
 import msgspec
 from msgspec import inspect
@@ -16,12 +21,14 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 
 from keel.cache import tagged
-from keel.cache.instances import Undecodable, Unencodable
+from keel.cache.instances import Undecodable, Unencodable, fields_of
 from keel.cache.schema import Schema
 
 __all__ = ["TAGGED", "Codec", "Undecodable", "Unencodable", "codec_for"]
 
 _SELF_DESCRIBING: Final = b"\xc1"  # the one byte that begins neither MessagePack nor JSON
+_LEAVES: Final = frozenset({type(None), bool, int, float, str, bytes, Decimal, UUID, date, timedelta})
+"""Types of which equal values are the same."""
 _FORMAT: Final = "1"
 """To be changed with anything below that changes how bytes are read."""
 
@@ -66,11 +73,20 @@ class _Typed:
     read: Callable[[bytes], object]
 
     def encode(self, value: object) -> bytes:
+        equal = None
         with suppress(Exception):  # the value is not of the type: whatever its classes raise then
             data = self.write(value)
-            if self.read(data) == value:
-                return data
-        return _SELF_DESCRIBING + tagged.encode(value)
+            back = self.read(data)
+            if back == value:
+                equal = data
+                if _is_same(back, value):
+                    return data
+        try:
+            return _SELF_DESCRIBING + tagged.encode(value)
+        except Unencodable:
+            if equal is None:
+                raise
+            return equal
 
     def decode(self, data: bytes) -> object:
         if data[:1] == _SELF_DESCRIBING:
@@ -79,6 +95,35 @@ class _Typed:
             return self.read(data)
         except Exception as error:
             raise Undecodable(f"not a value of the type: {error}") from error
+
+
+def _is_same(one: object, other: object) -> bool:
+    """Whether equal values are of the same types, and their times of the same zones, throughout."""
+    kind = type(one)
+    if kind is not type(other) or kind in _LEAVES:
+        return kind is type(other)
+    if isinstance(one, datetime | time) and isinstance(other, datetime | time):
+        return tagged.zone_of(one) == tagged.zone_of(other)
+    if isinstance(one, set | frozenset) and isinstance(other, set | frozenset):
+        others = {each: each for each in other}
+        return all(_is_same(each, others[each]) for each in one)
+    return _all_same(_within(one), _within(other))
+
+
+def _within(value: Any) -> Iterable[object]:  # noqa: ANN401 - any object
+    """What a value holds."""
+    if isinstance(value, dict):
+        return [*value, *value.values()]
+    return value if isinstance(value, list | tuple) else [getattr(value, name) for name in _names(type(value))]
+
+
+@lru_cache(maxsize=1024)
+def _names(kind: Any) -> tuple[str, ...]:  # noqa: ANN401 - a class, of which mypy doubts that it has a hash
+    return fields_of(kind) or ()
+
+
+def _all_same(some: Iterable[object], others: Iterable[object]) -> bool:
+    return all(map(_is_same, some, others))
 
 
 def codec_for(annotation: object) -> Codec:

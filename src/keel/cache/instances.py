@@ -28,7 +28,7 @@ class Undecodable(ValueError):
 def taken_apart(value: object) -> list[object]:
     """Name and fingerprint of the value's class, and what is in it; raises Unencodable where it is no data."""
     kind = type(value)
-    fields = _fields(kind)
+    fields = fields_of(kind)
     if fields is None:
         raise Unencodable(
             f"{name_of(kind)} cannot be cached: return builtins, a dataclass, a msgspec.Struct, a NamedTuple or a "
@@ -45,7 +45,7 @@ def taken_apart(value: object) -> list[object]:
 def put_together(name: str, expected: str, *state: object) -> object:
     """The instance that `taken_apart` described; raises Undecodable where its class is gone or has changed."""
     kind = _find(name)
-    fields = None if kind is None else _fields(kind)
+    fields = None if kind is None else fields_of(kind)
     if kind is None or fields is None:
         raise Undecodable(f"no class of that name holds data here: {name}")
     if class_fingerprint(kind) != expected:
@@ -66,7 +66,7 @@ def _find(name: str) -> type | None:
     return found if isinstance(found, type) else None
 
 
-def _fields(kind: type) -> tuple[str, ...] | None:
+def fields_of(kind: type) -> tuple[str, ...] | None:
     """What is written of an instance, by name; None for a class that is no data."""
     if issubclass(kind, Enum):
         return ("value" if issubclass(kind, Flag) else "name",)

@@ -128,19 +128,20 @@ def _dict(value: dict[Any, object]) -> object:
 
 
 def _datetime(value: datetime) -> object:
-    return _ext(_Tag.DATETIME, [value.replace(tzinfo=None).isoformat(), value.fold, _zone(value.tzinfo)])
+    return _ext(_Tag.DATETIME, [value.replace(tzinfo=None).isoformat(), value.fold, zone_of(value)])
 
 
 def _time(value: time) -> object:
-    return _ext(_Tag.TIME, [value.replace(tzinfo=None).isoformat(), value.fold, _zone(value.tzinfo)])
+    return _ext(_Tag.TIME, [value.replace(tzinfo=None).isoformat(), value.fold, zone_of(value)])
 
 
 def _timedelta(value: timedelta) -> list[int]:
     return [value.days, value.seconds, value.microseconds]
 
 
-def _zone(zone: tzinfo | None) -> object:
-    """None, the key of a ZoneInfo, or a fixed offset with its name if it was given one."""
+def zone_of(moment: datetime | time) -> object:
+    """None, the key of a ZoneInfo, or a fixed offset with its name if it was given one; raises Unencodable."""
+    zone = moment.tzinfo
     if zone is None:
         return None
     if type(zone) is ZoneInfo and zone.key:
