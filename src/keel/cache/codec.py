@@ -114,7 +114,8 @@ def _within(value: Any) -> Iterable[object]:  # noqa: ANN401 - any object
     """What a value holds."""
     if isinstance(value, dict):
         return [*value, *value.values()]
-    return value if isinstance(value, list | tuple) else [getattr(value, name) for name in _names(type(value))]
+    kind: Any = type(value)
+    return value if isinstance(value, list | tuple) else [getattr(value, name) for name in _names(kind)]
 
 
 @lru_cache(maxsize=1024)
