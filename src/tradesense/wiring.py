@@ -297,7 +297,7 @@ def _security(ground: _Ground, passwords: Passwords) -> SecurityState:
     sessions, lifetimes = ground.keel.sessions, ground.keel.sessions.lifetimes
     admission = Admission(settings.registration == "open", settings.timezone, settings.currency)
     users = Users(database, clock, passwords, sessions, admission)
-    logins = Logins(database, clock, passwords, sessions, users, lifetimes, ground.announcements.session_began)
+    logins = Logins(database, clock, passwords, sessions, users, lifetimes)
     api_keys = ApiKeys(database, clock, ground.keel.cache)
     identities = Identities(clock, sessions, Profiles(database, ground.keel.cache), api_keys)
     remembered = RememberedAnswers(database, clock)

@@ -100,6 +100,12 @@ async def record_import_end(connection: WriteConnection, user: UUID, end: Mappin
     _notes(connection).writes.append(Write(id_, origin, user, [], Touches.NOTHING, import_end=end))
 
 
+async def record_begun(connection: WriteConnection, user: UUID) -> None:
+    """Note that with this transaction a session of a user's begins."""
+    id_, origin = await _add(connection, {"user_id": user, "version": _OF_NO_DATA, "touches": Touches.NOTHING})
+    _notes(connection).writes.append(Write(id_, origin, user, [], Touches.NOTHING))
+
+
 async def _add(connection: WriteConnection, about: Mapping[str, object]) -> tuple[int, UUID]:
     origin = _notes(connection).origin
     row = {**about, "origin": origin, "created_at": instant(wall_ns() // 1000)}

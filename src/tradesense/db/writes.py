@@ -23,7 +23,7 @@ class Touches(StrEnum):
     TOKENS = "tokens"
     """Tokens that have ended, and none of the data."""
     NOTHING = "nothing"
-    """No answer: an import has ended."""
+    """No answer: an import has ended; else a session has begun."""
 
 
 class Write(NamedTuple):

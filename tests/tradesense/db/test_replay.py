@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from keel.ids import uuid7
+from keel.sessions.contract import Lifetimes
 from keel.tasks import Tasks
 from tests.tradesense.db.copies import Instance, Start, tag, until
 from tradesense.db import outbox, replay
@@ -13,6 +14,7 @@ from tradesense.db.invalidation import account_tag
 from tradesense.db.replay import DEAD, REPLAY, UNCERTAIN
 from tradesense.db.writes import Touches
 from tradesense.http.versions import raise_data_version
+from tradesense.security.repository.sessions import SqlSessions
 
 SECOND = timedelta(seconds=1)
 
@@ -71,6 +73,16 @@ async def test_a_write_whose_writer_died_is_heard_of_by_who_applies_it(start: St
     assert other.heard == []
     await other.look(SECOND)
     assert [each.id for each in other.heard] == [each.id for each in writer.heard]
+
+
+async def test_of_a_session_whose_writer_died_others_hear(start: Start) -> None:
+    writer, other = await start(is_shared=True), await start(is_shared=True)
+    user = await writer.add_user()
+    await SqlSessions(writer.database, writer.clock, Lifetimes()).add(b"\0" * 32, str(user), {})
+    assert await other.look() == []
+    assert await other.look(SECOND) == []
+    (told,) = other.heard
+    assert (told.user_id, told.touches, told.import_end) == (user, Touches.NOTHING, None)
 
 
 async def test_with_copies_of_ones_own_ones_own_writes_are_not_applied_again(start: Start) -> None:

@@ -20,6 +20,7 @@ from tests.application import Person, Serve, Served, served
 from tests.conftest import CHECKOUT
 from tests.samples import DAY, FILLS
 from tests.tradesense.events.talking import Closed, Socket, own, socket, talking, token_of
+from tradesense.db.writes import Touches, Write
 from tradesense.events.service.announcements import Announcements
 from tradesense.settings import Settings
 from tradesense.wiring import opened
@@ -285,4 +286,4 @@ async def test_a_write_stands_whatever_becomes_of_its_telling(
 async def test_what_is_told_is_not_put_into_a_group_that_is_closed(app: Served) -> None:
     told = Announcements(app.state["keel"].events)
     await told.close(timedelta(0))
-    told.session_began(uuid7())
+    told.heard([Write(1, uuid7(), uuid7(), [], Touches.NOTHING)])

@@ -249,7 +249,7 @@ async def test_an_outdated_hash_is_replaced_at_the_next_login(
     sessions = app.state["logins"]._sessions
     stronger = Passwords(time_cost=2, memory_kib=8)
     users = Users(database, clock, stronger, sessions, Admission())
-    logins = Logins(database, clock, stronger, sessions, users, app.state["logins"].lifetimes, lambda _user: None)
+    logins = Logins(database, clock, stronger, sessions, users, app.state["logins"].lifetimes)
     await logins.log_in(user.email, PASSWORD, Client())
     assert "t=2" in (await users.get(UserId(UUID(user.user_id)))).password_hash
     await logins.log_in(user.email, PASSWORD, Client())

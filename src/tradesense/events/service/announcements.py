@@ -17,6 +17,8 @@ from tradesense.ingest.service.running import Progress
 
 _LOG: Final = logging.getLogger(__name__)
 
+_OF_SESSIONS: Final = {Touches.TOKENS: "session.ended", Touches.NOTHING: "session.created"}
+
 Json = Mapping[str, Any]
 
 
@@ -32,22 +34,18 @@ class Announcements:
         self._tasks = Tasks()
 
     def heard(self, writes: Sequence[Write]) -> None:
-        """Say what became of users' data, tokens and imports. A write that is heard of twice is told of once."""
+        """Say what became of users' data, sessions and imports. A write that is heard of twice is told of once."""
         for each in writes:
             known = f"write:{each.id}"
             if each.import_end is not None:
                 self._say_of_import(UUID(each.import_end["import_id"]), each.user_id, each.import_end, known)
                 continue
-            if each.touches is Touches.TOKENS:
-                self._say(of_user(each.user_id), {"type": "session.ended"}, idempotency_key=known)
+            if each.touches in _OF_SESSIONS:
+                self._say(of_user(each.user_id), {"type": _OF_SESSIONS[each.touches]}, idempotency_key=known)
                 continue
             self._say(of_user(each.user_id), _data(each), idempotency_key=known)
             if each.touches is Touches.LEDGER:
                 self.waiting.note(each)
-
-    def session_began(self, user: UUID) -> None:
-        """Say that somebody has logged in as this user."""
-        self._say(of_user(user), {"type": "session.created"})
 
     def progress(self, progress: Progress) -> None:
         """Say how far an import has come, of what follows closely the newest; `heard` tells its end."""

@@ -1,4 +1,4 @@
-"""Sessions for good, in SQL. What ends a token leaves a row in the outbox, in the same transaction."""
+"""Sessions for good, in SQL. What begins a session or ends a token leaves a row in the outbox."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -48,6 +48,7 @@ class SqlSessions:
         async with self._database.write() as connection:
             await self._make_room(connection, user, now)
             await connection.execute(insert(sessions).values(row))
+            await outbox.record_begun(connection, user)
         return kept
 
     async def _make_room(self, connection: WriteConnection, user: UUID, now: datetime) -> None:

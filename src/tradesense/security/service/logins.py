@@ -1,7 +1,5 @@
 """Logins: coming in and going out."""
 
-from collections.abc import Callable
-
 from keel.clock import Clock
 from keel.sessions.contract import Lifetimes, Session, SessionStore
 from tradesense.db.engine import Database
@@ -11,9 +9,6 @@ from tradesense.security.repository.users import User
 from tradesense.security.service.passwords import Passwords
 from tradesense.security.service.refusals import InvalidCredentials, NoSuchUser, SessionNotFound, WrongPassword
 from tradesense.security.service.users import Client, Users, normal_email
-
-Began = Callable[[UserId], None]
-"""Is told of each login; must neither raise nor wait."""
 
 
 class Logins:
@@ -27,7 +22,6 @@ class Logins:
         sessions: SessionStore,
         users: Users,
         lifetimes: Lifetimes,
-        began: Began,
     ) -> None:
         self.lifetimes = lifetimes
         self._database = database
@@ -35,7 +29,6 @@ class Logins:
         self._passwords = passwords
         self._sessions = sessions
         self._users = users
-        self._began = began
 
     async def log_in(self, email: str, password: str, client: Client) -> tuple[str, User]:
         """A new session's token, and whose it is; raises `InvalidCredentials`, `UserDisabled`, `LoginsBusy`.
@@ -53,7 +46,6 @@ class Logins:
             await self._sessions.revoke(user.id, (await self._sessions.get(token)).id)
             raise InvalidCredentials
         await self._renew(user, password)
-        self._began(user.id)
         return token, user
 
     async def _still_right(self, user: User, password: str) -> bool:
