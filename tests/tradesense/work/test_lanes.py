@@ -12,6 +12,7 @@ from keel.tasks import Tasks
 from tests.application import Hands
 from tests.queries import counting
 from tradesense.db.engine import Database
+from tradesense.db.postgresql import hurries
 from tradesense.work.service import lanes
 from tradesense.work.service.lanes import Lane, Lookout
 
@@ -49,6 +50,27 @@ async def test_one_statement_looks_for_all_lanes_and_wakes_those_that_have_somet
         await busy.asked.acquire()
         assert idle.asked.locked()
         assert len({each for each in statements if each.startswith("SELECT")}) == 1
+
+
+async def test_work_takes_its_time_and_who_looks_for_it_does_not() -> None:
+    noted, done = [], asyncio.Semaphore(0)
+
+    async def work() -> None:
+        noted.append(("work", hurries()))
+        done.release()
+
+    class Pile:
+        async def claim(self) -> Coroutine[Any, Any, None] | None:
+            noted.append(("claim", hurries()))
+            return work()
+
+    async with asyncio.timeout(10), Tasks() as tasks:
+        lane = Lane("a pile", Pile(), tasks, at_once=1)
+        lane.start()
+        await done.acquire()
+        await lane.work()
+        await done.acquire()
+    assert set(noted) == {("claim", True), ("work", False)}
 
 
 async def test_an_outage_of_the_database_does_not_end_the_looking(
