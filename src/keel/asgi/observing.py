@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from keel.asgi.routes import RouteTemplates, templates
 from keel.asgi.running import STATE
 from keel.context import Segment, current_segment, doing
 from keel.traces.propagation import Parent, new_trace_id, parse, well_formed_state
@@ -47,7 +48,8 @@ _NO_CODE: Final = 1005
 class Observing:
     """The middleware, outermost but for what says who is connected.
 
-    `template` knows routes before they are taken. `traces` record what is seen; those of the application's Keel by
+    `template` knows routes before they are taken; by default those that the application has when the first request
+    comes, where it is one of Starlette's. `traces` record what is seen; those of the application's Keel by
     default. A request that the program makes itself is `exempt`: it is part of what makes it.
     """
 
@@ -61,7 +63,7 @@ class Observing:
     ) -> None:
         self._app = app
         self._exempt = exempt
-        self._template = template
+        self._template_of = template
         self._traces = traces or _of_keel
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,8 +73,7 @@ class Observing:
             return
         traces = self._traces(scope)
         segment = begun(traces, scope)
-        if self._template is not None:
-            segment.route = self._template(scope)
+        segment.route = self._template(scope)
         watch = _Watch(segment, receive, send)
         before = doing.set(segment)
         try:
@@ -88,6 +89,12 @@ class Observing:
             if isinstance(segment.error, ClientDisconnect):  # no error of ours
                 segment.error, segment.disconnected = None, True
             traces.end(segment)
+
+    def _template(self, scope: Scope) -> str | None:
+        if self._template_of is None:
+            application = scope.get("app", self._app)  # which is around this, or within
+            self._template_of = RouteTemplates(templates(getattr(application, "routes", ()))).find
+        return self._template_of(scope)
 
 
 def route_of(_scope: Scope) -> str | None:

@@ -343,6 +343,19 @@ async def test_the_route_is_the_whole_template(application: FastAPI, path: str, 
     assert segment.route == template
 
 
+@pytest.mark.parametrize("place", ["around", "within"])
+async def test_where_no_templates_are_given_they_are_those_of_the_application(place: str) -> None:
+    app, traces = FastAPI(), Traces(TraceOptions(rate=1))
+    app.add_api_route("/items/{item}", lambda item: item)
+    if place == "within":
+        app.add_middleware(Observing, traces=lambda _: traces)
+    around = Observing(app, traces=lambda _: traces) if place == "around" else app
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(around), base_url="http://test") as client:
+        for path in ("/items/7", "/nowhere"):
+            await client.get(path)
+    assert [each.route for each in traces.ring.newest()] == [None, "/items/{item}"]
+
+
 def test_templates_of_mounts_begin_with_theirs() -> None:
     assert list(templates([Mount("/a", routes=[Mount("/{b}", app=answer)])])) == ["/a/{b}/{path:path}"]
 
