@@ -1,6 +1,7 @@
 """How often the API may be asked: its rules, and who asks as far as they are concerned."""
 
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Annotated, Final
 
 from fastapi import Depends
@@ -56,11 +57,13 @@ def rules(prefix: str, limits: Mapping[str, str]) -> list[Rule]:
 
 
 async def enforce_login(limits: RateLimits, account: str, address: str | None) -> None:
-    """Charge an attempt to log in to an account; raises LimitExceeded.
+    """Charge an attempt to log in to an account, by its e-mail address in its normal form; raises LimitExceeded.
 
-    It is counted for the account *and* the address, so that a stranger can lock nobody out.
+    It is counted for the account *and* the address, so that a stranger can lock nobody out. What it is counted under is
+    a digest: whoever sees the keys of a Redis reads no e-mail addresses there.
     """
-    await _enforce_password(limits, f"login:{account}", address)
+    known_as = blake2b(account.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    await _enforce_password(limits, f"login:{known_as}", address)
 
 
 async def enforce_password_change(limits: RateLimits, user: UserId, address: str | None) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import redis
 
 from tests.application import PASSWORD, Person, Serve, Served
 from tradesense.app import create_app
@@ -84,6 +85,19 @@ async def test_logins_are_limited_for_each_account_from_each_address(limited: Se
     assert await login(stranger, " ANN@example.com ", PASSWORD) == 429
     assert await login(stranger, "bob@example.com") == 401
     assert (await user.get("/auth/me")).status_code == 200
+
+
+async def test_no_key_in_redis_has_an_address_in_it(serve: Serve, redis_url: str, redis_namespace: str) -> None:
+    served = await serve(**ON, redis_url=redis_url, environment=redis_namespace)
+    await served.user("ann@example.com")
+    stranger = await served.person()
+    for email in ("ann@example.com", " ANN@example.com ", "nobody@example.com"):
+        assert await login(stranger, email) == 401
+    with redis.Redis.from_url(redis_url) as server:
+        keys = [key.decode() for key in server.scan_iter(f"*{redis_namespace}*")]
+    of_logins = [key for key in keys if "login:" in key]
+    assert len(of_logins) == 2
+    assert not [key for key in keys if "example.com" in key.lower()]
 
 
 async def test_a_stranger_elsewhere_can_lock_nobody_out(serve: Serve) -> None:
