@@ -157,7 +157,8 @@ class Stamps(msgspec.Struct, frozen=True, gc=False):
 class Stored(msgspec.Struct, frozen=True, gc=False):
     """A value as the shared tier keeps it. `fresh_until` is the wall clock in seconds since 1970.
 
-    `id` names this very value; `cost_s` is how long computing it took; `is_soft` that it was invalidated softly.
+    `id` names this very value; `cost_s` is how long computing it took; `ttl` what it was given, 0 where that is not
+    known; `is_soft` that it was invalidated softly.
     """
 
     id: bytes
@@ -168,6 +169,7 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     tags: tuple[str, ...]
     version: int | None = None
     cost_s: float = 0.0
+    ttl: float = 0.0
     is_soft: bool = False
 
 

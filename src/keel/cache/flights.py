@@ -104,9 +104,9 @@ class Ask(msgspec.Struct, gc=False):
 
 
 class Copy(msgspec.Struct, gc=False):
-    """A value that was found or computed. Times are of the monotonic clock, in seconds.
+    """A value that was found or computed. From `early` on it is computed anew ahead of its time.
 
-    From `early` on it is computed anew ahead of its time.
+    Times are of the monotonic clock, in seconds; `ttl` is what it was given, 0 where that is not known.
     """
 
     value: Any
@@ -119,6 +119,7 @@ class Copy(msgspec.Struct, gc=False):
     id: bytes = b""
     length: int = 0
     """Bytes of the value as it was encoded, if it was."""
+    ttl: float = 0.0
 
     @property
     def is_fresh(self) -> bool:
@@ -385,8 +386,7 @@ async def _call(load: Load, loading: Loading) -> Any:  # noqa: ANN401 - the call
     try:
         return await (call(loading) if _takes_loading(load) else call())
     except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+        if (task := asyncio.current_task()) is not None and task.cancelling():
             raise
         raise RuntimeError("the loader was cancelled from within") from None
 

@@ -34,6 +34,7 @@ class Head(msgspec.Struct, array_like=True, gc=False):
     tags: tuple[str, ...]
     version: int | None
     cost_s: float
+    ttl: float = 0.0
 
 
 class Opened(msgspec.Struct, frozen=True, gc=False):
@@ -62,8 +63,9 @@ def write(value: Stored) -> bytes:
         shorter = zstandard.ZstdCompressor(level=1).compress(payload)
         if len(shorter) < len(payload):
             payload, form = shorter, _ZSTD
+    stamps = value.stamps.versions
     head = _ENCODER.encode(
-        Head(value.fresh_until, value.expires, value.stamps.versions, value.tags, value.version, value.cost_s)
+        Head(value.fresh_until, value.expires, stamps, value.tags, value.version, value.cost_s, value.ttl)
     )
     flag = SOFT if value.is_soft else FRESH
     return b"".join((_FIXED.pack(flag, value.id, form, len(head)), head, payload))
@@ -87,6 +89,7 @@ def read(frame: bytes) -> Stored:
         head.tags,
         head.version,
         head.cost_s,
+        head.ttl,
         known.is_soft,
     )
 

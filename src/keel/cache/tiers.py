@@ -326,7 +326,8 @@ def _made_copy(ask: Ask, made: Made) -> Copy:
 
 def _new_copy(ask: Ask, value: Any, ttl: float, stale_ttl: float, version: int | None) -> Copy:  # noqa: ANN401 - the caller's own value
     fresh_until = monotonic() + ttl * (1 - JITTER * random.random())
-    return Copy(value, fresh_until, fresh_until + stale_ttl, fresh_until, ask.names.tags, version, 0.0, new_id())
+    tags = ask.names.tags
+    return Copy(value, fresh_until, fresh_until + stale_ttl, fresh_until, tags, version, 0.0, new_id(), ttl=ttl)
 
 
 def _early(options: Options, ttl: float, fresh_until: float, cost_s: float) -> float:
@@ -350,7 +351,7 @@ def _copy_of(ask: Ask, stored: Stored | None) -> Copy | None:
 def _found_copy(options: Options, value: Any, stored: Stored) -> Copy:  # noqa: ANN401 - the caller's own value
     ahead = monotonic() - wall_ns() / 1e9
     fresh_until = 0.0 if stored.is_soft else stored.fresh_until + ahead
-    early = _early(options, options.ttl, fresh_until, stored.cost_s)
+    early = _early(options, stored.ttl or options.ttl, fresh_until, stored.cost_s)
     return Copy(
         value,
         fresh_until,
@@ -370,7 +371,7 @@ def _is_good(head: frame.Head, options: Options, version: int | None) -> bool:
     if version is not None and (head.version is None or head.version < version):
         return False
     if options.refresh_at is not None:
-        return left > options.ttl * (1 - options.refresh_at)
+        return left > (head.ttl or options.ttl) * (1 - options.refresh_at)
     return left > MOST_EARLY * head.cost_s
 
 
@@ -385,4 +386,5 @@ def _stored(ask: Ask, copy: Copy, stamps: Stamps) -> Stored:
         copy.tags,
         copy.version,
         copy.cost_s,
+        copy.ttl,
     )

@@ -90,6 +90,22 @@ async def test_a_value_set_elsewhere_while_it_is_claimed_is_taken(pair: tuple[Hy
     assert await starting(here, source) == "set"
 
 
+@pytest.mark.parametrize("value", [None, "first"])
+async def test_a_short_ttl_is_what_early_refresh_goes_by_in_every_process(
+    pair: tuple[HybridCache, HybridCache], value: object
+) -> None:
+    here, there = pair
+    source = Source(value)
+
+    async def short_lived(loading: Loading) -> object:
+        loading.ttl = 5
+        return await source.read()
+
+    for cache in (here, there, there, there):
+        assert await cache.get_or_set(KEY, short_lived, ttl=300, negative_ttl=5, refresh_at=0.5, l1_ttl=0) == value
+    assert (there.stats().total.shared_hits, here.stats().total.loads, there.stats().total.loads) == (3, 1, 0)
+
+
 async def test_nothing_can_be_unchanged_where_there_was_nothing(pair: tuple[HybridCache, HybridCache]) -> None:
     async def unchanged(loading: Loading) -> object:
         assert not loading.has_previous
