@@ -17,7 +17,8 @@ def counting(database: Database | None) -> Iterator[list[str]]:
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         asked.append(statement)
 
-    engines = {each.sync_engine for each in (*database._hurried, *database._unhurried)}
+    used = [each.sync_engine for each in (*database._hurried, *database._unhurried)]
+    engines = {getattr(each, "_proxied", each) for each in used}  # which hears of what its options are used for, too
     for engine in engines:
         event.listen(engine, "before_cursor_execute", note)
     try:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 from uuid import UUID
 
 import orjson
@@ -40,6 +40,8 @@ from tradesense.trades.schemas import Symbol
 
 router = APIRouter(prefix="/analytics", tags=["analytics"])
 
+T = TypeVar("T")
+
 MOST_DRAWS: Final = 20_000_000
 """Trades that a simulation draws at most, about a second's work."""
 _MOST: Final = 50
@@ -53,6 +55,10 @@ class SimulationTooLarge(Invalid):
         super().__init__(f"paths x trades must be at most {MOST_DRAWS:,}.", loc=("query", "paths"))
 
 
+def _set(values: list[T] | None) -> frozenset[T] | None:
+    return None if values is None else frozenset(values)
+
+
 async def _books(
     account_id: Annotated[list[UUID] | None, Query(description="Accounts of mine.", max_length=_MOST)] = None,
     symbol: Annotated[list[Symbol] | None, Query(max_length=_MOST)] = None,
@@ -60,7 +66,7 @@ async def _books(
     asset_class: Annotated[list[AssetClass] | None, Query(max_length=_MOST)] = None,
     currency: Annotated[Currency | None, Query(description="Needed where there are several.")] = None,
 ) -> Selection:
-    return Selection(account_id, symbol, underlying, asset_class, currency)
+    return Selection(_set(account_id), _set(symbol), _set(underlying), _set(asset_class), currency)
 
 
 async def _period(
@@ -79,7 +85,7 @@ async def _question(
     result: Annotated[list[Result] | None, Query(description="Closed trades that ended so.", max_length=_MOST)] = None,
     status: Status | None = None,
 ) -> Question:
-    return Question(books, tag, playbook, side, result, status, *period)
+    return Question(books, _set(tag), _set(playbook), side, _set(result), status, *period)
 
 
 async def _simulation(
@@ -105,10 +111,20 @@ Asked = Annotated[Question, Depends(_question)]
 
 
 async def _answer(
-    analytics: Analytics, user: Principal, question: Question, work: Callable[[Study], Json], *, labels: bool = False
+    analytics: Analytics,
+    user: Principal,
+    question: Question,
+    work: Callable[[Study], Json],
+    *,
+    labels: bool = False,
+    takes_long: bool = False,
 ) -> Response:
     """The answer, written in the thread that works it out: a long one would hold the event loop."""
-    content = await analytics.ask(user, question, lambda study: orjson.dumps(work(study)), labels=labels)
+
+    def written(study: Study) -> bytes:
+        return orjson.dumps(work(study))
+
+    content = await analytics.ask(user, question, written, labels=labels, takes_long=takes_long)
     return Response(content, media_type="application/json")
 
 
@@ -167,4 +183,4 @@ async def get_monte_carlo(
     terms: Annotated[Terms, Depends(_simulation)],
 ) -> Response:
     """What my closed trades could have become in other orders."""
-    return await _answer(analytics, user, question, lambda study: answers.simulated(study, terms))
+    return await _answer(analytics, user, question, lambda study: answers.simulated(study, terms), takes_long=True)

@@ -49,20 +49,29 @@ class Flow(NamedTuple):
     currency: str
 
 
+class Versions(NamedTuple):
+    """The version of a user's data, and the one that the last write has made which touched the ledger."""
+
+    data: int
+    ledger: int
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which books to read; None asks for nothing."""
 
-    accounts: Collection[UUID] | None = None
-    symbols: Collection[str] | None = None
-    underlyings: Collection[str] | None = None
-    asset_classes: Collection[AssetClass] | None = None
+    accounts: frozenset[UUID] | None = None
+    symbols: frozenset[str] | None = None
+    underlyings: frozenset[str] | None = None
+    asset_classes: frozenset[AssetClass] | None = None
     currency: str | None = None
 
-    def values(self) -> dict[str, Collection[Any]]:
+    def values(self) -> dict[str, list[Any]]:
         """What is asked for, by name."""
         asked = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {name: [value] if name == "currency" else value for name, value in asked.items() if value is not None}
+        return {
+            name: [value] if name == "currency" else sorted(value) for name, value in asked.items() if value is not None
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +150,7 @@ def _is_any(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
 
 async def list_accounts(connection: ReadConnection, user: UserId, wanted: Selection) -> list[Account]:
     """The user's accounts that are asked for, in whichever currency."""
-    query, values = _accounts(narrowed=wanted.accounts is not None), {"user": user, "accounts": wanted.accounts}
+    query, values = _accounts(narrowed=wanted.accounts is not None), {"user": user, **_narrowed(wanted)}
     return [Account(*row) for row in await connection.execute(query, values)]
 
 
@@ -157,7 +166,7 @@ async def list_flows(connection: ReadConnection, user: UserId, wanted: Selection
     What moves in another currency is no capital of the account: equity is kept in the account's own. Accounts without
     a starting balance have no capital that flows could add to.
     """
-    query, values = _flows(narrowed=wanted.accounts is not None), {"user": user, "accounts": wanted.accounts}
+    query, values = _flows(narrowed=wanted.accounts is not None), {"user": user, **_narrowed(wanted)}
     return [Flow(*row) for row in await connection.execute(query, values)]
 
 
@@ -172,11 +181,15 @@ def _flows(*, narrowed: bool) -> Select[Any]:
     )
 
 
-async def data_version(connection: ReadConnection, user: UserId) -> int:
-    """The version of the user's data that this transaction sees."""
-    return (await connection.execute(_version(), {"user": user})).scalar_one()
+def _narrowed(wanted: Selection) -> dict[str, list[UUID]]:
+    return {} if wanted.accounts is None else {"accounts": sorted(wanted.accounts)}
+
+
+async def versions(connection: ReadConnection, user: UserId) -> Versions:
+    """The versions of the user's data that this transaction sees."""
+    return Versions(*(await connection.execute(_versions(), {"user": user})).one())
 
 
 @cache
-def _version() -> Select[int]:
-    return select(users.c.data_version).where(users.c.id == USER)
+def _versions() -> Select[int, int]:
+    return select(users.c.data_version, users.c.ledger_version).where(users.c.id == USER)

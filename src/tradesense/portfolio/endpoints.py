@@ -41,7 +41,7 @@ async def get_portfolio(
     user: CurrentUser, portfolio: ThePortfolio, _version: DataVersion, account_id: Account = None, currency: In = None
 ) -> Response:
     """How my accounts stand, and what happened today."""
-    books = Selection(accounts=None if account_id is None else [account_id], currency=currency)
+    books = Selection(accounts=None if account_id is None else frozenset([account_id]), currency=currency)
     content = orjson.dumps(await portfolio.summary(user, Question(books)), option=orjson.OPT_UTC_Z)
     return Response(content, media_type="application/json")
 

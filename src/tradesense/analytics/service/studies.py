@@ -5,10 +5,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from tradesense.analytics.repository import Account, Flow, Segments, Selection
+from tradesense.analytics.repository import Account, Flow, Segments, Selection, Versions
 from tradesense.domain.days import View
 from tradesense.domain.equity import Capital
 from tradesense.domain.filters import Filter, Result, Status, select
@@ -17,16 +18,18 @@ from tradesense.domain.money import ZERO, exact
 from tradesense.domain.trades import Direction, TradeId
 from tradesense.journal.service import Labels
 
+NO_LABELS: Final = Labels(*(MappingProxyType({}),) * 4)
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """Which trades a question is about; None asks for nothing. Days are the user's, both included."""
 
     books: Selection
-    tags: Collection[str] | None = None
-    playbooks: Collection[str] | None = None
+    tags: frozenset[str] | None = None
+    playbooks: frozenset[str] | None = None
     direction: Direction | None = None
-    results: Collection[Result] | None = None
+    results: frozenset[Result] | None = None
     status: Status | None = None
     first: date | None = None
     last: date | None = None
@@ -44,7 +47,7 @@ class Read(NamedTuple):
     accounts: Sequence[Account]
     flows: Sequence[Flow]
     labels: Labels
-    version: int
+    versions: Versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +98,14 @@ def study(read: Read, question: Question, zone: ZoneInfo, now: datetime) -> Stud
     view = View(select(ever, Filter(first=question.first, last=question.last), zone), zone)
     told = view.ledger.currencies or capital or {account.currency for account in read.accounts}
     currency = question.books.currency or _only(told)
-    return Study(view, currency, capital, read.accounts, read.labels, read.version, now)
+    return Study(view, currency, capital, read.accounts, read.labels, read.versions.data, now)
 
 
 def _labelled(labels: Labels, question: Question) -> set[TradeId] | None:
     """The trades that bear one of the tags and one of the playbooks in question; None where none is."""
     found: set[TradeId] | None = None
     if question.tags is not None:
-        found = {trade for trade, tags in labels.tags.items() if not set(question.tags).isdisjoint(tags)}
+        found = {trade for trade, tags in labels.tags.items() if not question.tags.isdisjoint(tags)}
     if question.playbooks is not None:
         played = {trade for trade, playbook in labels.playbooks.items() if playbook in question.playbooks}
         found = played if found is None else found & played
