@@ -378,7 +378,9 @@ def is_settled(house: House) -> Callable[[], Awaitable[bool]]:
     async def settled() -> bool:
         assert house.database is not None
         async with house.database.read() as connection:
-            undone = await connection.exec_driver_sql("SELECT count(*) FROM outbox WHERE done_at IS NULL")
+            undone = await connection.exec_driver_sql(
+                "SELECT count(*) FROM outbox WHERE done_at IS NULL AND touches = 'tokens'"
+            )
             return bool(undone.scalar_one() == 0)
 
     return settled
