@@ -5,6 +5,7 @@ deleted afterwards. `valkey` is for tests that kill, pause or empty one: each ha
 `sentinels` and `cluster` likewise.
 """
 
+import random
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Final, Self
 from uuid import uuid4
@@ -32,12 +34,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--redis-url", default=None, help="a server of yours, on which only keys of the tests are touched")
 
 
+def _shuffled(ports: range) -> Iterator[int]:
+    order = list(ports)
+    random.shuffle(order)
+    return cycle(order)
+
+
+_ports: Final = _shuffled(range(12_000, 32_000))
+"""Below those that systems give to connections, one of which could take a port between its choice and its use."""
+
+
 def free_port() -> int:
     """A port that nobody listens on at the moment."""
-    with closing(socket.socket()) as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    for port in _ports:
+        with closing(socket.socket()) as listener, suppress(OSError):
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError
 
 
 def until(condition: Callable[[], object], patience_s: float = _PATIENCE_S) -> None:
