@@ -125,6 +125,7 @@ class Keel:
             locks = _locks(stack, redis, namespace, tasks)
             limits = await stack.enter_async_context(rate_limits(redis, namespace, tasks))
             signed_in = stack.enter_context(sessions(redis, namespace, tasks, session_options or SessionOptions()))
+            stack.push_async_callback(signed_in.close)
             lag = LoopLag(metrics.histogram("event_loop_lag_seconds", "How late timers were.").observe)
             stack.callback(lag.close)
             other = cache_redis if cache_redis is not redis else None

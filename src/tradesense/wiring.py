@@ -211,6 +211,7 @@ async def opened(
             }
         finally:
             await ground.tasks.close(grace)
+            await keel.sessions.close()
             await work.close()
             await invalidations.close(ground.database, grace)
             await told.close(grace)

@@ -130,6 +130,7 @@ class Laws(RuleBasedStateMachine):
             return
         try:
             session = self.run(asking(token))
+            self.run(self.house(at).noted())
         except SessionExpired:
             assert now >= self._expiry(login.noted, login), "it lives"
             login.ended = True

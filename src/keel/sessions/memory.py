@@ -51,10 +51,13 @@ class LocalCopies:
             self._copies.move_to_end(token_hash)
         return copy
 
-    def keep(self, kept: Kept, stamp: int) -> None:
-        """Keep what the store behind gave, which was asked when `stamp` was this."""
+    def keep(self, kept: Kept, stamp: int, noted: Kept | None = None) -> None:
+        """Keep what the store behind gave, which was asked when `stamp` was this.
+
+        Where more is known of its use, `noted` is what the store gave.
+        """
         if self._trusted and stamp == self.stamp:
-            self._copies[kept.token_hash] = Copy(kept, kept)
+            self._copies[kept.token_hash] = Copy(kept, noted or kept)
             if len(self._copies) > self._most:
                 self._copies.popitem(last=False)
 

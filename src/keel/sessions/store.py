@@ -1,14 +1,20 @@
 """The sessions themselves: tokens in, sessions out, over a store and copies in memory."""
 
+import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
+from contextvars import Context
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from keel.clock import Clock
 from keel.errors import NotAuthenticated
 from keel.sessions.contract import DurableSessions, Kept, Lifetimes, Session, Subject, new_token, token_hash
 from keel.sessions.memory import Copy, LocalCopies, newest_first
 from keel.sessions.observer import NullObserver, Observer
+from keel.tasks import Tasks
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 class SharedForgetting(Protocol):
@@ -29,8 +35,9 @@ class Glimpse(NamedTuple):
 class Sessions:
     """Implements `keel.sessions.contract.SessionStore` over any `DurableSessions`.
 
-    `noted_every` is how often `store` is to hear of a session's use; in between, the copy alone does. `shared` is told
-    by `forget`, which is for the durable store to call when it has ended tokens.
+    A use of a session that memory knows is noted in its copy; every `noted_every` the `store` is to hear of it, too,
+    which nobody waits for. `shared` is told by `forget`, which is for the durable store to call when it has ended
+    tokens.
     """
 
     def __init__(
@@ -48,9 +55,11 @@ class Sessions:
         self._store = store
         self._local = local
         self._clock = clock
+        self._tasks = Tasks()
         self._noted_every = noted_every
         self._shared = shared
         self._noting: set[bytes] = set()
+        self._is_failing = False
 
     @property
     def is_coherent(self) -> bool:
@@ -75,34 +84,23 @@ class Sessions:
 
     async def touch(self, token: str) -> Session:
         """As `get`, and note the use."""
-        hashed, now = token_hash(token), self._clock.now()
+        hashed = token_hash(token)
         copy = self._copy(hashed)
         if copy is None:
             kept = await self._ask(hashed, self._store.use)
             copy = self._copy(hashed)
-            return kept.session if copy is None else self._noted(copy, now)
+            return kept.session if copy is None else self._used(copy)
         self.observer.read(in_memory=True)
-        session = copy.kept.session
-        if now - session.last_seen_at < self.lifetimes.touch or hashed in self._noting:
-            return session
-        if now - copy.noted.session.last_seen_at < self._noted_every:
-            return self._noted(copy, now)
-        self._noting.add(hashed)
-        try:
-            return (await self._ask(hashed, self._store.use)).session
-        finally:
-            self._noting.discard(hashed)
+        return self._used(copy)
 
     def glance(self, token_hash: bytes) -> Glimpse | None:
-        """The session of a token where memory has it and its use need not be noted yet; None says nothing."""
+        """As `touch`, where memory has the session; None says nothing."""
         stamp, copy = self._local.stamp, self._copy(token_hash)
         if copy is None:
             return None
-        kept, lifetimes = copy.kept, self.lifetimes
-        until = min(
-            kept.session.last_seen_at + lifetimes.touch, kept.checked_at + lifetimes.check, kept.session.expires_at
-        )
-        return Glimpse(kept.session, stamp, until) if self._clock.now() < until else None
+        session, lifetimes = self._used(copy), self.lifetimes
+        until = min(session.last_seen_at + lifetimes.touch, copy.kept.checked_at + lifetimes.check, session.expires_at)
+        return Glimpse(session, stamp, until)
 
     def still(self, glimpse: Glimpse, now: datetime) -> bool:
         """Whether what was seen still counts as read; then it is another read of it."""
@@ -111,13 +109,36 @@ class Sessions:
         self.observer.read(in_memory=True)
         return True
 
-    def _noted(self, copy: Copy, now: datetime) -> Session:
-        """Note a use in this process alone."""
-        if now - copy.kept.session.last_seen_at < self.lifetimes.touch:
-            return copy.kept.session
+    def _used(self, copy: Copy) -> Session:
+        """Note a use in the copy, and let the store hear of it where that is due."""
+        now, last = self._clock.now(), copy.kept.session
+        if now - last.last_seen_at < self.lifetimes.touch:
+            return last
         used = copy.kept.used(now, self.lifetimes)
         self._local.note(copy, used)
+        if now - copy.noted.session.last_seen_at >= self._noted_every and used.token_hash not in self._noting:
+            self._tell(used.token_hash)
         return used.session
+
+    def _tell(self, hashed: bytes) -> None:
+        """Begin to tell the store of a use, for nobody in particular; not any more where everything is being closed."""
+        with suppress(RuntimeError):
+            telling = Context().run(self._tasks.start, "noting the use of a session", self._told(hashed))
+            self._noting.add(hashed)
+            telling.add_done_callback(lambda _: self._noting.discard(hashed))
+
+    async def _told(self, hashed: bytes) -> None:
+        """Where it fails, the next use that is noted in the copy is told of."""
+        try:
+            await self._answer(hashed, self._store.use)
+        except NotAuthenticated:
+            self._local.forget([hashed])
+        except Exception as error:  # noqa: BLE001 - logged once; whatever it is, a later use may be told of
+            if not self._is_failing:
+                _LOG.warning("uses of sessions are known to this process alone for now: %r", error)
+            self._is_failing = True
+        else:
+            self._is_failing = False
 
     def _copy(self, hashed: bytes) -> Copy | None:
         copy, now = self._local.find(hashed), self._clock.now()
@@ -126,16 +147,21 @@ class Sessions:
         return copy
 
     async def _ask(self, hashed: bytes, ask: Callable[[bytes], Awaitable[Kept]]) -> Kept:
-        stamp = self._local.stamp
         try:
-            kept = await ask(hashed)
+            kept = await self._answer(hashed, ask)
         except NotAuthenticated as refusal:
             self.observer.refused(refusal.code)
             raise
         self.observer.read(in_memory=False)
+        return kept
+
+    async def _answer(self, hashed: bytes, ask: Callable[[bytes], Awaitable[Kept]]) -> Kept:
+        """What the store says, with the last use that is known here; from now on the copy has it."""
+        stamp = self._local.stamp
+        noted = await ask(hashed)
         copy = self._local.find(hashed)
-        kept = kept if copy is None else kept.seen_by(copy.kept)
-        self._local.keep(kept, stamp)
+        kept = noted if copy is None else noted.seen_by(copy.kept)
+        self._local.keep(kept, stamp, noted)
         return kept
 
     async def rotate(self, token: str) -> str:
@@ -189,3 +215,7 @@ class Sessions:
     def forget_all(self) -> None:
         """Forget every copy in this process: it may have missed what others ended."""
         self._local.forget_all()
+
+    async def close(self) -> None:
+        """Ask the store of itself no more: for before it is closed."""
+        await self._tasks.close()

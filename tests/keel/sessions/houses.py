@@ -70,6 +70,10 @@ class House:
         if self.replay is not None:
             await self.replay.look()
 
+    async def noted(self) -> None:
+        """Wait until uses that were seen here are noted."""
+        await until(lambda: not self.sessions._noting)
+
     async def is_live(self) -> None:
         """Wait until copies in memory are used."""
         await until(lambda: self.sessions.is_coherent)
@@ -103,5 +107,6 @@ async def opened(
             await house.is_live()
             yield house
         finally:
+            await keel.sessions.close()
             await invalidations.close(database, GRACE)
             await database.close()

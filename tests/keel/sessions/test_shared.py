@@ -123,6 +123,7 @@ async def test_an_hour_of_use_is_noted_once_a_minute_and_written_down_every_five
             clock.forward(timedelta(seconds=10))
             for house in (here, there):
                 assert clock.now() - (await house.sessions.touch(token)).last_seen_at <= 2 * MINUTE
+                await house.noted()
     written = [statement for statement in asked + asked_there if statement.startswith("UPDATE")]
     assert 10 <= len(written) <= 12
     assert commands(valkey)["set"] - before <= 60 + 2 * 12, "and a lease for each answer of the database's"
@@ -468,6 +469,7 @@ async def test_everything_works_on_a_cluster(
         tokens[0] = await there.sessions.rotate(tokens[0])
         clock.forward(MINUTE)
         kept = await here.sessions.touch(tokens[0])
+        await here.noted()
         assert (await there.sessions.get_user_sessions(user))[0].last_seen_at == clock.now()
         assert await here.sessions.revoke_others(user, kept.id) == 7
         for token in tokens[1:]:

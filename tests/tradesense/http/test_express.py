@@ -380,6 +380,17 @@ async def test_a_new_day_and_a_session_that_is_long_unused_take_the_long_way(
     assert wire.at_once == 1
 
 
+async def test_who_waits_for_no_note_of_the_sessions_use_is_answered_at_once(
+    limited: Served, wire: Wire, person: Person
+) -> None:
+    for minute in (1, 2, 3):
+        limited.clock.forward(timedelta(seconds=61))
+        assert (await wire.ask(**bearer(person))).headers["X-Cache"] == "hit"
+        assert wire.at_once == minute
+    (session,) = await limited.state["keel"].sessions.get_user_sessions(person.user_id)
+    assert session.last_seen_at == limited.clock.now()
+
+
 async def test_users_are_never_mixed_up(limited: Served, wire: Wire, person: Person) -> None:
     other = await limited.user()
     await other.post("/accounts", json={"name": "Tea", "currency": "EUR", "starting_balance": "5"})
