@@ -68,7 +68,7 @@ class Options:
     """How an entry is kept.
 
     `ttl` is for how long a value is fresh, `stale_ttl` for how long after that it may still be served while it is
-    computed anew, or when that fails. `l1_ttl` bounds the age of a copy in memory over a shared tier (30 s unless
+    computed anew, or when that fails. `l1_ttl` bounds the age of a copy in memory over a shared tier (300 s unless
     given; 0 keeps none there). `refresh_at` is the share of the ttl after which a hit has the value computed anew in
     the background; without it that moment is drawn by XFetch from how long computing takes. `soft_timeout` is how long
     a reader who has a stale copy waits for a new one. `negative_ttl` is the ttl of None. `hard_timeout` bounds
@@ -204,6 +204,10 @@ class Changed(NamedTuple):
 
 class SharedTier(Protocol):
     """What several processes share. All raise `RedisUnavailable` where it is away."""
+
+    @property
+    def trusted_s(self) -> float:
+        """The greatest age of a copy in memory that nothing was heard about: the last resort."""
 
     def look(self, names: Names) -> Awaitable[Look]:
         """The value and the versions, in one round trip."""

@@ -23,6 +23,8 @@ LEASE_MS: Final = 2000
 """How long a process that computes and dies keeps the others waiting."""
 VERSION_MS: Final = 24 * 3600 * 1000
 """How long a version is kept that nothing raises; one that is missing is issued anew, at the price of a miss."""
+UNCONFIRMED_S: Final = 30.0
+CONFIRMED_S: Final = 300.0
 _PACKAGE: Final = "keel.cache"
 
 
@@ -46,6 +48,11 @@ class RedisTier:
         self._redis = redis
         self._keys = keys
         self.read: Final = Looks(redis).read
+
+    @property
+    def trusted_s(self) -> float:
+        """Longer where servers are asked in between whether they still tell of changes."""
+        return CONFIRMED_S if self._redis.confirms_tracking else UNCONFIRMED_S
 
     def look(self, names: Names) -> Awaitable[Look]:
         """The value and the versions, in one round trip."""

@@ -34,8 +34,6 @@ from keel.clock import wall_ns
 from keel.context import budget
 from keel.redis.contract import CommandRefused, RedisUnavailable
 
-L1_TTL_S: Final = 30.0
-"""The greatest age of a copy in memory that nothing was heard about: the last resort."""
 OUTAGE_AGE_S: Final = 10.0
 """How long memory goes on when the shared tier is away."""
 JITTER: Final = 0.1
@@ -122,11 +120,12 @@ class Tiers:
             return True
         if standing.is_open:
             return False
-        if version is not None and entry.version is not None and entry.version >= version:
-            return True
-        if entry.private and not self._alone:
+        is_of_before = _ALWAYS_CHECKED < entry.stamp < standing.gap_stamp
+        if is_of_before and monotonic() >= standing.gap_since + OUTAGE_AGE_S:
             return False
-        return entry.stamp >= standing.gap_stamp or monotonic() < standing.gap_since + OUTAGE_AGE_S
+        if entry.private and not self._alone:
+            return version is not None and entry.version is not None and entry.version >= version
+        return True
 
     async def examine(self, ask: Ask, glanced: Unclear | None = None) -> Examined:
         """Look into the shared tier, unless that was done; raises RedisUnavailable.
@@ -199,9 +198,12 @@ class Tiers:
         `since` is when it was begun to be made, if that is not just now; by the monotonic clock.
         """
         standing, stamp = self.standing, self.coherence.stamp
-        age = L1_TTL_S if manner.options.l1_ttl is None else manner.options.l1_ttl
-        if standing is None:
+        if standing is None or self.shared is None:
             age = copy.expires  # there is no other copy
+        elif manner.options.l1_ttl is None:
+            age = self.shared.trusted_s
+        else:
+            age = manner.options.l1_ttl
         if not age or not seen.unmoved:
             return
         now, private = monotonic(), manner.private or any(each.startswith(PRIVATE_TAG) for each in copy.tags)

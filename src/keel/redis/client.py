@@ -40,6 +40,11 @@ class Client:
         """How trackers hear."""
         return "tracking" if self.router.tracks else "channel"
 
+    @property
+    def confirms_tracking(self) -> bool:
+        """Whether trackers are told of a server that tracks no more."""
+        return self.router.confirms_tracking
+
     def call(
         self, *command: Argument, key: str | bytes | None = None, timeout_s: float | None = None
     ) -> Awaitable[Reply]:

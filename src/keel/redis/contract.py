@@ -123,6 +123,10 @@ class Redis(Protocol):
         """
 
     @property
+    def confirms_tracking(self) -> bool:
+        """Whether every master is asked again and again what it tracks, so that one that stops is a gap at once."""
+
+    @property
     def available(self) -> bool:
         """Whether every master can be reached. Where not, calls to one that cannot fail at once."""
 

@@ -15,7 +15,7 @@ from hiredis import HiredisError, PushNotification, Reader, ReplyError, pack_com
 from keel.redis.contract import Argument, CommandRefused, RedisUnavailable, Waiter
 
 BEAT_S: Final = 0.5
-"""How often a PING goes out."""
+"""How often a heartbeat goes out."""
 SILENCE_S: Final = 0.9
 """How long one may be unanswered, with nothing else heard either: noticed 1.4 s after a server falls silent."""
 MOST_WAITING: Final = 10_000
@@ -108,7 +108,9 @@ class Link(asyncio.Protocol):
         request.confirmation = (verb.lower().encode(), name)
         return self._ask(request)
 
-    def watch_over(self, command: str, judge: Callable[[Any], str | None], cut: Callable[[str], None]) -> None:
+    def watch_over(
+        self, command: tuple[str, ...], judge: Callable[[Any], str | None], cut: Callable[[str], None]
+    ) -> None:
         """Tell `cut` when the link is no more, and send `command` as a heartbeat.
 
         `judge` says what is wrong with an answer to it.
@@ -194,9 +196,9 @@ class Link(asyncio.Protocol):
         else:
             self._pushed(push)
 
-    def _beat(self, command: str, judge: Callable[[Any], str | None]) -> None:
+    def _beat(self, command: tuple[str, ...], judge: Callable[[Any], str | None]) -> None:
         sent = time.monotonic()
-        answer = self.ask(command)
+        answer = self.ask(*command)
 
         def heard(answer: "asyncio.Future[Any]") -> None:
             wrong = None if answer.cancelled() or answer.exception() else judge(answer.result())

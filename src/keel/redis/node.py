@@ -129,7 +129,7 @@ class Node:
         return link
 
     def _made(self, link: Link) -> None:
-        link.watch_over("ROLE" if self.facts.tells_role else "PING", _demoted, self._cut)
+        link.watch_over(("ROLE" if self.facts.tells_role else "PING",), _demoted, self._cut)
         self._link = link
         self._patience.cancel()
         self._observer.connected(str(self.address), "commands")

@@ -51,11 +51,14 @@ class PushLine:
     """A connection of its own, opened when there is a first wish and kept from then on.
 
     `tracked` are the prefixes whose changes are heard for certain, `heard_channels` the channels whose messages are.
+    Its heartbeat asks the server what it tracks, so that one which silently tracks no more is noticed within a beat;
+    `confirms` says whether the server tells.
     """
 
     def __init__(self, make: Callable[[], Awaitable[Link]], hearer: Hearer, observer: Observer, server: str) -> None:
         self.tracked: set[str] = set()
         self.heard_channels: set[bytes] = set()
+        self.confirms = False
         self._line = Line(make, made=self._made, missed=self._missed)
         self._hearer = hearer
         self._observer = observer
@@ -106,14 +109,23 @@ class PushLine:
     def _made(self, link: Link) -> None:
         self._link = link
         self._observer.connected(self._server, "pushes")
-        link.watch_over("PING", lambda _answer: None, self._gone)
+        link.watch_over(("CLIENT", "TRACKINGINFO"), self._judge, self._gone)
         self._ask(link)
 
     def _missed(self, reason: str) -> None:
         self._observer.failed(self._server, reason)
 
+    def _judge(self, told: object) -> str | None:
+        """What is wrong with what the server says it tracks; one that may not be asked, or is too old, says nothing."""
+        self.confirms = isinstance(told, dict) and not self._wishes.by_channel
+        if not isinstance(told, dict) or self._wishes.by_channel:
+            return None
+        missing = {prefix.encode() for prefix in self.tracked}.difference(told[b"prefixes"])
+        return "it tracks no more" if missing else None
+
     def _gone(self, reason: str) -> None:
         self._link = None
+        self.confirms = False
         self._asked.clear()
         self._subscribed.clear()
         self.heard_channels.clear()

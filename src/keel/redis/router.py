@@ -101,6 +101,11 @@ class Router:
         """Whether every master tells of changes by client tracking."""
         return all(node.facts.tracks for node in self.masters)
 
+    @property
+    def confirms_tracking(self) -> bool:
+        """Whether every master says again and again what it tracks."""
+        return bool(self.masters) and all(node.pushes.confirms for node in self.masters)
+
     def node_for(self, key: Argument | None) -> Node | None:
         """The master that serves a key (any, where there is none); None where nobody does."""
         if len(self.masters) == 1 and not self._in_cluster:

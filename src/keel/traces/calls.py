@@ -36,6 +36,11 @@ class TracedRedis:
         return self._redis.tracking_mode
 
     @property
+    def confirms_tracking(self) -> bool:
+        """Whether trackers are told of a server that tracks no more."""
+        return self._redis.confirms_tracking
+
+    @property
     def available(self) -> bool:
         """Whether every master can be reached."""
         return self._redis.available

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from keel.cache.hybrid import HybridCache
+
 
 @dataclass
 class Source:
@@ -34,3 +36,8 @@ async def until(holds: Callable[[], object], patience_s: float = 20) -> None:
     async with asyncio.timeout(patience_s):
         while not holds():  # noqa: ASYNC110 - what it waits for is no event
             await asyncio.sleep(0.002)
+
+
+async def mode(which: str, *caches: HybridCache) -> None:
+    """Wait until caches work in such a mode."""
+    await until(lambda: all(cache.stats().mode == which for cache in caches))

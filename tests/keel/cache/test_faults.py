@@ -19,11 +19,10 @@ from benchmarks.racing.faulting import PLACES, Traffic, traffic
 from benchmarks.racing.faults import FAULTS, Fault, fail_over, lose_a_master
 from keel.cache.hybrid import HybridCache
 from keel.cache.standing import MOST_PENDING
-from keel.cache.tiers import OUTAGE_AGE_S
 from keel.errors import Unavailable
 from keel.opening import Keel
 from tests.keel.cache.missing_process import LOADS, ROUNDS, STARTED
-from tests.keel.cache.sources import Source, until
+from tests.keel.cache.sources import Source, mode, until
 from tests.valkey import Cluster, Sentinels, Valkey
 
 TTL: Final = 60.0
@@ -39,10 +38,6 @@ async def pair(valkey: Valkey, redis_namespace: str) -> AsyncIterator[tuple[Hybr
         second = await stack.enter_async_context(Keel.open(valkey.url, redis_namespace))
         await mode("live", first.cache, second.cache)
         yield first.cache, second.cache
-
-
-async def mode(which: str, *caches: HybridCache) -> None:
-    await until(lambda: all(cache.stats().mode == which for cache in caches))
 
 
 async def endure(its: Traffic, begin: Callable[[], object], end: Callable[[], object], lasts_s: float) -> None:
@@ -187,24 +182,6 @@ async def test_to_invalidate_nothing_takes_nothing(pair: tuple[HybridCache, Hybr
 
 
 # What memory does in an outage
-
-
-async def test_memory_goes_on_in_an_outage_for_a_short_while(
-    pair: tuple[HybridCache, HybridCache], valkey: Valkey
-) -> None:
-    here, _ = pair
-    source = Source("first")
-    await ask(here, source)
-    valkey.kill()
-    await mode("outage", here)
-    source.value = "second"
-    assert await ask(here, source) == "first"
-    standing = here._tiers.standing
-    assert standing is not None
-    standing.gap_since -= OUTAGE_AGE_S
-    assert await ask(here, source) == "second"
-    assert await ask(here, source) == "second"
-    assert source.reads == 2, "what is computed in an outage is kept for as long"
 
 
 @pytest.mark.parametrize("tags_of_loader", [False, True], ids=["given", "by the loader"])

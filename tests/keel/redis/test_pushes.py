@@ -5,7 +5,9 @@ import logging
 
 import pytest
 
+from keel.redis.client import Client
 from keel.redis.connecting import connect
+from keel.redis.link import BEAT_S
 from tests.keel.redis.telling import Diary, answers, soon
 from tests.valkey import Valkey
 
@@ -110,11 +112,40 @@ async def test_where_tracking_is_refused_changes_are_heard_on_a_channel(valkey: 
         assert redis.tracking_mode == "channel"
         redis.track("ns:inv:", diary)
         await soon(lambda: diary.entries == ["live"])
+        assert not redis.confirms_tracking
         await redis.call("PUBLISH", "ns:inv:", "ns:inv:k:a")
         await redis.call("PUBLISH", "ns:inv:", "")
         await soon(lambda: diary.entries == ["live", [b"ns:inv:k:a"], None])
         valkey.ask("CLIENT", "KILL", "TYPE", "pubsub")
         await soon(lambda: diary.entries[3:] == ["lost", "live"])
+
+
+async def test_a_server_that_silently_tracks_no_more_is_a_gap(valkey: Valkey) -> None:
+    diary = Diary()
+    async with connect(valkey.url) as redis:
+        redis.track("ns:", diary)
+        await soon(lambda: diary.entries == ["live"])
+        await soon(lambda: redis.confirms_tracking)
+        assert isinstance(redis, Client)
+        link = redis.router.masters[0].pushes._link
+        assert link is not None
+        await link.ask("CLIENT", "TRACKING", "OFF")
+        await soon(lambda: diary.entries == ["live", "lost", "live"])
+        valkey.ask("SET", "ns:a", 1)
+        await soon(lambda: diary.entries[-1] == [b"ns:a"])
+
+
+async def test_a_server_that_may_not_be_asked_what_it_tracks_tracks_all_the_same(valkey: Valkey) -> None:
+    valkey.ask("ACL", "SETUSER", "poor", "on", ">pw", "~*", "&*", "+@all", "-client|trackinginfo")
+    diary = Diary()
+    async with connect(f"redis://poor:pw@127.0.0.1:{valkey.port}") as redis:
+        redis.track("ns:", diary)
+        await soon(lambda: diary.entries == ["live"])
+        await asyncio.sleep(2 * BEAT_S)
+        assert diary.entries == ["live"]
+        assert (redis.tracking_mode, redis.confirms_tracking) == ("tracking", False)
+        valkey.ask("ACL", "SETUSER", "poor", "+client|trackinginfo")
+        await soon(lambda: redis.confirms_tracking)
 
 
 async def test_tracking_that_is_allowed_after_a_restart_is_used(valkey: Valkey) -> None:
