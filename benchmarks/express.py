@@ -138,7 +138,6 @@ async def _until_hot(connection: ExpressProtocol, request: bytes) -> None:
         while True:
             transport.last = b""
             connection.data_received(request)
-            await asyncio.sleep(0)
             if transport.last:
                 return
             await asyncio.sleep(0.05)

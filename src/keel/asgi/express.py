@@ -20,7 +20,6 @@ from keel.asgi.addresses import TrustedProxies, seen_through
 from keel.asgi.limits import counted_address, templates
 from keel.asgi.observing import Said, describe, name
 from keel.asgi.running import STATE
-from keel.asgi.unsent import Unsent
 from keel.cache.contract import Event
 from keel.cache.endpoints import Known
 from keel.cache.signatures import user_name
@@ -141,8 +140,6 @@ class Express(Generic[P]):
         self._version = version
         self._decorate = decorate
         self._proxies = None if proxies == TrustedProxies() else proxies
-        self.unsent = Unsent()
-        """What the server has not sent yet."""
         self._plans: dict[tuple[str, bytes, str, bytes | None, int], _Plan] = {}
 
     def read(self, scope: Scope) -> Asked[P] | None:

@@ -15,7 +15,6 @@ from uvicorn.server import ServerState
 
 from keel.asgi.express import ATTRIBUTE, Asked, Express
 from keel.asgi.stalling import Unread
-from keel.asgi.unsent import Unsent
 from keel.cache.stored import Headers
 
 MOST_REMEMBERED: Final = 8
@@ -64,7 +63,6 @@ class ExpressProtocol(HttpToolsProtocol):
         self._latest: Asked[Any] | None = None
         """What was answered at once since the last look."""
         self._unread = Unread(self.loop)
-        self._unsent = Unsent() if self._express is None else self._express.unsent
 
     # What comes in
 
@@ -73,12 +71,8 @@ class ExpressProtocol(HttpToolsProtocol):
         was_between = self._is_between
         if was_between:
             asked = self._remembered.get(data)
-            if asked is not None and self._is_free():
-                answer = self._answered(asked)
-                if answer is not None:
-                    self._unsent.put(self.loop, self.transport, answer)
-                    return
-        self._unsent.send()
+            if asked is not None and self._is_free() and self._answer(asked):
+                return
         self._begun, self._latest = 0, None
         super().data_received(data)
         if self._latest is not None and was_between and self._is_between and self._begun == 1:
@@ -90,11 +84,6 @@ class ExpressProtocol(HttpToolsProtocol):
             if len(self._remembered) >= MOST_REMEMBERED:
                 self._remembered.clear()
             self._remembered[data] = asked
-
-    def eof_received(self) -> None:
-        """The client sends nothing more, upon which the connection is closed: what it has asked for goes before."""
-        self._unsent.send()
-        super().eof_received()
 
     def on_message_begin(self) -> None:
         """Note that a request begins."""
@@ -111,10 +100,8 @@ class ExpressProtocol(HttpToolsProtocol):
         """Answer at once, or begin a task that does."""
         if self._express is not None and self._is_plain():
             asked = self._read()
-            answer = None if asked is None else self._answered(asked)
-            if answer is not None:
+            if asked is not None and self._answer(asked):
                 self._latest = asked
-                self.transport.write(answer)
                 return
         self._unset_keepalive_if_required()  # one that was sent at once in the same packet may have begun to wait
         super().on_headers_complete()
@@ -154,8 +141,8 @@ class ExpressProtocol(HttpToolsProtocol):
             _LOG.exception("a request could not be read at once")
             return None
 
-    def _answered(self, asked: "Asked[Any]") -> bytes | None:
-        """The answer, if it is there; it is to be sent."""
+    def _answer(self, asked: "Asked[Any]") -> bool:
+        """Send the answer, if it is there."""
         state, defaults = self.server_state, self._defaults
         if defaults[0] is not state.default_headers:  # which are others each second
             defaults = self._defaults = _lines(state.default_headers)
@@ -163,15 +150,16 @@ class ExpressProtocol(HttpToolsProtocol):
             answer = None if self._express is None else self._express.answer(asked, defaults[1])
         except Exception:  # noqa: BLE001 - the same
             _LOG.exception("a request could not be answered at once")
-            return None
+            return False
         if answer is None:
-            return None
+            return False
         self.cycle = _ANSWERED
+        self.transport.write(answer)  # now: uvloop sends what is written here before it calls what waits for its turn
         state.total_requests += 1
         self._answered_at = self.loop.time()
         if self.timeout_keep_alive_task is None:
             self._wait(self.timeout_keep_alive)
-        return answer
+        return True
 
     # What does not come any more
 
@@ -223,7 +211,6 @@ class ExpressProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Let the answer that is under way be the last, and do not wait for a client that takes nothing of it."""
-        self._unsent.send()
         super().shutdown()
         self._unread.end(self.transport)
 

@@ -12,7 +12,6 @@ from uvicorn.server import ServerState
 
 from keel.asgi.serving import ExpressProtocol
 from keel.asgi.stalling import ENDING_S, STALLED_S, Unread, taken
-from keel.asgi.unsent import Unsent
 from tests.keel.redis.telling import soon
 
 QUICK: Final = b"GET /quick HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -83,9 +82,6 @@ class Hands:
 
 class Quick:
     """What has an answer to one path at once."""
-
-    def __init__(self) -> None:
-        self.unsent = Unsent()
 
     def read(self, scope: Scope) -> str:
         return str(scope["path"])
