@@ -4,8 +4,9 @@
 Users ask by Zipf's law (s = 1) for eight pages, of which seven are kept, 95 % reads; the busiest have the most trades.
 Each run has a copy of the same database and a server process of its own: with the cache off, with it on, and on
 PostgreSQL with a Valkey beside it. First what is kept is asked for once, the busiest users' pages first, for `fill`
-seconds at most (as an earlier hour would have done); then a closed loop measures how much the server can take; then
-requests arrive at half that rate, whatever becomes of those before, and each takes from when it was due. Beside them
+seconds at most (as an earlier hour would have done); then a closed loop measures how much the server can take, as long as
+what follows, since until enough was written hits are too many; then requests arrive at half that rate, whatever becomes
+of those before, and each takes from when it was due. Beside them
 come controls, which take no work: what they take in the same server is what everything there waits for, and what they
 take in one that has nothing to do is the machine's and the client's.
 """
@@ -24,15 +25,13 @@ import psutil
 import uvloop
 
 from benchmarks.load.asking import KEPT, Clients, People, controls
-from benchmarks.load.client import Exchange, Load, load
+from benchmarks.load.client import Exchange, Load, going_first, load
 from benchmarks.load.figures import Outcome, report
 from benchmarks.load.people import settle
 from benchmarks.load.places import Place, Server, idle_server, place, server
 from keel.clock import SystemClock
 from tests.valkey import Valkey, running
 
-WARMING: Final = 0.4
-"""Seconds of the phase before the one that is measured, for each second of that."""
 HALF: Final = 0.5
 CONTROLS: Final = 40.0
 """Controls in a second, of the server and of one beside it."""
@@ -58,7 +57,7 @@ async def drive(name: str, on: Server, people: People, terms: Terms, *, fills: b
             await first.closed_loop(terms.fill)
         earlier += first.exchanges
     async with load(on.port, clients, people.visits(terms.seed)) as closed:
-        await closed.closed_loop(terms.seconds * WARMING)
+        await closed.closed_loop(terms.seconds)
     filled, capacity = len(earlier) / len(people.everybody) / len(KEPT), _throughput(closed)
     statements, cpu, own = await asyncio.to_thread(on.queries), on.cpu_s(), time.process_time()
     with idle_server() as idle:
@@ -99,8 +98,11 @@ def run(name: str, at: Place, people: People, terms: Terms, environment: Mapping
         tempfile.TemporaryDirectory() as folder,
         at.copy(name.replace(" ", "_")) as url,
         server(url, Path(folder), environment) as on,
+        going_first() as is_first,
     ):
         outcome: Outcome = uvloop.run(drive(name, on, people, terms, fills=environment != _OFF))
+    if not is_first:
+        print("  (the client is not allowed to go first, and is late itself)")
     return outcome
 
 

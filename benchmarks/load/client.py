@@ -1,9 +1,10 @@
 """A thin HTTP client that must not be what is measured: a few connections, no tasks, one parser each."""
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final, NamedTuple, cast
@@ -185,6 +186,25 @@ class Load:
             self._send(self._free.popleft(), request, due)
         else:
             self._waiting.append((request, due))
+
+
+@contextmanager
+def going_first() -> Iterator[bool]:
+    """Have this process go before others on its CPU, where that is allowed; whether it is.
+
+    It uses a twentieth of one. As long as it shares that by turns with the server, it is 2 to 4 ms late itself each
+    hundredth time, as no client on another machine would be. What it starts goes by turns all the same.
+    """
+    before = os.sched_getscheduler(0)
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+    except PermissionError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        os.sched_setscheduler(0, before, os.sched_param(0))
 
 
 @asynccontextmanager

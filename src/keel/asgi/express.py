@@ -12,7 +12,7 @@ from within the server.
 
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from starlette.types import Scope
 
@@ -67,13 +67,17 @@ class Person(Protocol):
 P = TypeVar("P", bound=Person)
 
 
-class _Head(NamedTuple):
+class _Head:
     """The lines that are the same each time that an entry is sent; the entry itself is the memory tier's to keep."""
 
-    etag: bytes
-    made: float
-    full: bytes
-    not_modified: bytes
+    __slots__ = ("etag", "full", "made", "not_modified")
+
+    def __init__(self, kept: StoredResponse, full: bytes) -> None:
+        self.etag = kept.etag
+        self.made = kept.made
+        self.full = full
+        self.not_modified: bytes | None = None
+        """Made when somebody asks with a condition."""
 
 
 class _Plan:
@@ -178,6 +182,8 @@ class Express(Generic[P]):
         entry.group.memory_hits += 1
         lines, body, status = head.full, kept.body, 200
         if asked.condition is not None and matches(asked.condition, kept.etag):
+            if head.not_modified is None:
+                head.not_modified = _NOT_MODIFIED + self._lines(kept, asked, [(b"if-none-match", kept.etag)])
             lines, body, status = head.not_modified, b"", 304
         segment = keel.traces.again(asked.model, asked.said.parent, began_ns)
         name(segment, asked.said)
@@ -210,20 +216,14 @@ class Express(Generic[P]):
         return plan
 
     def _head(self, kept: StoredResponse, asked: Asked[P]) -> _Head | None:
-        policy, scope = asked.known.policy, asked.scope
-        if kept.says_how_long or policy.cache_control is not None:  # its age is told, another each second
+        if kept.says_how_long or asked.known.policy.cache_control is not None:  # its age is told, another each second
             return None
-        origin = asked.given.get(b"origin")
-        full, not_modified = (
-            b"".join(
-                b"%s: %s\r\n" % pair
-                for pair in self._decorate(
-                    answer(kept, policy, {**scope, "headers": conditions}, Event.HIT).raw_headers, origin
-                )
-            )
-            for conditions in ([], [(b"if-none-match", kept.etag)])
-        )
-        return _Head(kept.etag, kept.made, _OK + full, _NOT_MODIFIED + not_modified)
+        return _Head(kept, _OK + self._lines(kept, asked, []))
+
+    def _lines(self, kept: StoredResponse, asked: Asked[P], conditions: Headers) -> bytes:
+        made = answer(kept, asked.known.policy, {**asked.scope, "headers": conditions}, Event.HIT)
+        decorated = self._decorate(made.raw_headers, asked.given.get(b"origin"))
+        return b"".join([b"%s: %s\r\n" % pair for pair in decorated])
 
 
 def _charge(keel: "Keel", plan: _Plan) -> bytes | None:

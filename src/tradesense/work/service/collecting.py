@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-SERVING: Final = (2_000, 10, 1_000)
-"""Thresholds while requests are answered. Every answer from the database leaves SQLAlchemy's statements in cycles: by a
-first threshold of 50,000 some 30,000 objects are freed at once, which holds the event loop for 80 ms; by these one
-collection takes 0.7 ms and every tenth 2 ms, all together a fifth."""
+SERVING: Final = (250, 10, 8_000)
+"""Thresholds while requests are answered. Every answer from the database leaves SQLAlchemy's statements in cycles, and
+what frees them holds the event loop. Under a realistic load (`python -m benchmarks.workload`) a collection takes 0.06
+ms by a first threshold of 250, by 2,000 it takes 1.6 ms and each tenth 6 to 9, by 50,000 80; all together the same."""
 COMPUTING: Final = (10_000, 10, 1_000)
 """Thresholds while an import makes rows by the 100,000, none of them in a cycle. By the defaults (700, 10, 10)
 collecting takes a third of its CPU time; with 100,000 executions it takes 0.7 s by those of `SERVING`, and 0.4 s by
