@@ -4,10 +4,9 @@
 Users ask by Zipf's law (s = 1) for eight pages, of which seven are kept, 95 % reads; the busiest have the most trades.
 Each run has a copy of the same database and a server process of its own: with the cache off, with it on, and on
 PostgreSQL with a Valkey beside it. First what is kept is asked for once, the busiest users' pages first, for `fill`
-seconds at most (as an earlier hour would have done); then a closed loop measures how much the server can take, as long as
-what follows, since until enough was written hits are too many; then requests arrive at half that rate, whatever becomes
-of those before, and each takes from when it was due. Beside them
-come controls, which take no work: what they take in the same server is what everything there waits for, and what they
+seconds at most (as an earlier hour would have done); then a closed loop measures how much the server can take, for as
+long as what follows, as hits are too many until enough was written; then requests arrive at half that rate, whatever
+becomes of those before, and each takes from when it was due. Beside them come controls, which take no work: what they take in the same server is what everything there waits for, and what they
 take in one that has nothing to do is the machine's and the client's.
 """
 
