@@ -6,8 +6,9 @@ Each run has a copy of the same database and a server process of its own: with t
 PostgreSQL with a Valkey beside it. First what is kept is asked for once, the busiest users' pages first, for `fill`
 seconds at most (as an earlier hour would have done); then a closed loop measures how much the server can take, for as
 long as what follows, as hits are too many until enough was written; then requests arrive at half that rate, whatever
-becomes of those before, and each takes from when it was due. Beside them come controls, which take no work: what they take in the same server is what everything there waits for, and what they
-take in one that has nothing to do is the machine's and the client's.
+becomes of those before, and each takes from when it was due. Beside them come controls, which take no work: what they
+take in the same server is what everything there waits for, and what they take in one that has nothing to do is the
+machine's and the client's.
 """
 
 import argparse
