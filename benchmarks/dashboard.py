@@ -1,7 +1,8 @@
 """A whole dashboard asked of the running application, cold, on SQLite and PostgreSQL, beside pandas and plain SQL.
 
 `python -m benchmarks.dashboard [trades]` fills a database of each kind and prints what each endpoint takes through the
-ASGI application: nothing is kept between requests, so every one reads, decodes and works out all it tells. The peers
+ASGI application. Whatever was kept of the user's has been ended by a write before: of each endpoint's own, so that it
+reads, decodes and works out all it tells, and then of one before the whole dashboard, as a trader meets it. The peers
 answer from the same rows in the same database: pandas + quantstats read them into a frame first, as a notebook does,
 and plain SQL groups them, as an API without columns does. Both use floats and answer less (see `statistics.py`), and
 must agree on the net P&L.
@@ -68,11 +69,12 @@ DASHBOARD: Final = (
 
 
 class Measured(NamedTuple):
-    """One line of the table: seconds at the first time, and the median of all."""
+    """One line of the table, in seconds: after a write of its own at the first time and the median, and in turn."""
 
     name: str
     first: float
-    median: float
+    alone: float
+    in_turn: float
 
 
 def export(count: int) -> Iterator[str]:
@@ -134,7 +136,7 @@ class Loop:
 @asynccontextmanager
 async def somebody(url: str, folder: Path) -> AsyncIterator[httpx.AsyncClient]:
     """The application on a database, as a user who is logged in meets it."""
-    options = {"rate_limits": "off", "cache": "off", "log_level": "warning"}
+    options = {"rate_limits": "off", "log_level": "warning"}
     app = create_app(Settings.load({}, database_url=url, data_dir=folder, **options))
     async with app.router.lifespan_context(app) as state:
 
@@ -155,14 +157,32 @@ async def somebody(url: str, folder: Path) -> AsyncIterator[httpx.AsyncClient]:
 
 async def endpoints(client: httpx.AsyncClient) -> AsyncIterator[Measured]:
     """Each endpoint, one at a time."""
+    account = (await client.get("/accounts")).json()["items"][0]["id"]
+    alone, in_turn = {path: list[float]() for path in PATHS}, {path: list[float]() for path in PATHS}
+    for _ in range(ROUNDS):
+        for path in PATHS:
+            await _write(client, account)
+            alone[path].append(await _ask(client, path))
+    for _ in range(ROUNDS):
+        await _write(client, account)
+        for path in PATHS:
+            in_turn[path].append(await _ask(client, path))
     for path in PATHS:
-        times = []
-        for _ in range(ROUNDS):
-            started = perf_counter()
-            answer = await client.get(path)
-            times.append(perf_counter() - started)
-            assert answer.status_code == 200, answer.text
-        yield Measured(path, times[0], median(times))
+        yield Measured(path, alone[path][0], median(alone[path]), median(in_turn[path]))
+
+
+async def _write(client: httpx.AsyncClient, account: str) -> None:
+    """End all that is kept, by a change that changes no figure."""
+    answer = await client.patch(f"/accounts/{account}", json={"starting_balance": BALANCE})
+    assert answer.status_code == 200, answer.text
+
+
+async def _ask(client: httpx.AsyncClient, path: str) -> float:
+    started = perf_counter()
+    answer = await client.get(path)
+    took = perf_counter() - started
+    assert (answer.status_code, answer.headers["X-Cache"]) == (200, "miss"), answer.text
+    return took
 
 
 async def in_pandas(database: Database) -> tuple[float, float]:
@@ -231,9 +251,10 @@ async def measure(url: str, folder: Path, count: int) -> None:
         print(f"\n{count:,} trades on {database.dialect}")
         with loop.watched():
             measured = {each.name: each async for each in endpoints(client)}
-        for each in measured.values():
-            print(f"  {each.name:<38}{each.first * 1000:8.0f} ms first{each.median * 1000:8.0f} ms")
-        total = sum(measured[path].median for path in DASHBOARD)
+        for name, *took in measured.values():
+            first, alone, in_turn = (f"{each * 1000:8.0f} ms" for each in took)
+            print(f"  {name:<38}{first} first{alone} alone{in_turn} in turn")
+        total = sum(measured[path].in_turn for path in DASHBOARD)
         net = float((await client.get("/portfolio/summary")).json()["net_pnl"])
     print(f"  {'a dashboard of ' + str(len(DASHBOARD)) + ' requests':<38}{total * 1000:22.0f} ms    1.0 x")
     for name, peer in (("pandas + quantstats", in_pandas), ("plain SQL", in_sql)):

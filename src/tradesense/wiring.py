@@ -327,7 +327,7 @@ def _trading(ground: _Ground) -> TradingState:
     work.add_lane(IMPORTS, runner, settings.imports_at_once)
     wake = partial(work.wake, IMPORTS)
     notebook = Notebook(database, clock)
-    analytics = Analytics(database, clock, notebook)
+    analytics = Analytics(database, clock, notebook, keeps=settings.cache == "on")
     ground.work.every(TIDY_EVERY, "purging deleted accounts", accounts.purge_deleted)
     imports = Imports(database, clock, files, wake)
     ground.work.every(TIDY_EVERY, "purging deleted imports", imports.purge_deleted)

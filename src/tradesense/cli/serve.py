@@ -54,6 +54,7 @@ def run(settings: "Settings", listener: "socket | None" = None) -> None:
         partial(_application, settings),
         factory=True,
         http=ExpressProtocol,
+        loop="keel.asgi.pacing:PacedLoop",
         workers=settings.workers,
         log_config=None,  # LOG_LEVEL and its like say what is logged, and where
         access_log=False,

@@ -6,10 +6,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.application import Person, Served
+from tests.application import Person, Serve, Served
 from tests.keel.cache.sources import until
 from tests.queries import counting
-from tests.tradesense.analytics.stored import VT, Fill, Store
+from tests.tradesense.analytics.stored import VT, Fill, Store, store
 from tradesense.analytics.repository import Selection
 from tradesense.analytics.service.recent import Made, Place, RecentStudies
 from tradesense.analytics.service.studies import Question, Study
@@ -55,6 +55,16 @@ async def test_the_next_question_about_the_same_trades_costs_one_statement(
     with counting(stored._database) as asked:
         assert await net_pnl(app, user) == ["30"]
     assert len([each for each in asked if each != "BEGIN"]) == 1
+
+
+async def test_without_a_cache_each_question_reads_the_trades(serve: Serve) -> None:
+    app = await serve(cache="off")
+    user = await app.user()
+    stored = store(app, user)
+    await stored.book(await stored.account(), VT, *WON)
+    with counting(stored._database) as asked:
+        assert [await net_pnl(app, user) for _ in range(2)] == [["30"]] * 2
+    assert sum("blob" in each for each in asked) == 2
 
 
 async def test_a_write_that_nobody_has_told_of_is_seen_all_the_same(app: Served, user: Person, stored: Store) -> None:

@@ -27,13 +27,14 @@ class Analytics:
     """Answers questions about a user's trades.
 
     One thread works out what is short and another what takes long: more would take turns on the interpreter's lock,
-    for which the event loop waits, too.
+    for which the event loop waits, too. Where it `keeps` studies, the next question about the same trades reads none.
     """
 
-    def __init__(self, database: Database, clock: Clock, notebook: Notebook) -> None:
+    def __init__(self, database: Database, clock: Clock, notebook: Notebook, *, keeps: bool) -> None:
         self._database = database
         self._clock = clock
         self._notebook = notebook
+        self._keeps = keeps
         self._recent = RecentStudies()
         self._short, self._long = asyncio.Semaphore(), asyncio.Semaphore()
 
@@ -50,10 +51,10 @@ class Analytics:
 
         The study has the labels of trades where the question or `labels` asks for them: they are slow to read.
         """
-        if question.goes_by_labels:
-            found = (await self._make(user, question, labels=True)).study
-        else:
+        if self._keeps and not question.goes_by_labels:
             found = await self._find_or_make(user, question, labels=labels)
+        else:
+            found = (await self._make(user, question, labels=labels or question.goes_by_labels)).study
         return await self._work_out(partial(work, found), is_long=takes_long or len(found.ledger) >= MANY)
 
     async def _find_or_make(self, user: Principal, question: Question, *, labels: bool) -> Study:
