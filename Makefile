@@ -3,7 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
-HASHED := $(PIP) --require-hashes
+# The locks are whole, so nothing is left to resolve: a pip that resolves takes `coverage[toml]`,
+# asked for by a package, for another requirement than the lock's `coverage==`, and refuses the
+# newer release that it then finds for having no hash.
+LOCKED := $(PIP) --require-hashes --no-deps
 
 BENCHMARKS := $(basename $(notdir $(wildcard benchmarks/*.py)))
 
@@ -38,16 +41,16 @@ setup: $(VENV)/.runtime
 
 $(VENV)/.runtime: requirements/build.txt requirements/runtime.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(HASHED) -r requirements/build.txt -r requirements/runtime.txt
+	$(LOCKED) -r requirements/build.txt -r requirements/runtime.txt
 	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
-	$(HASHED) -r requirements/dev.txt
+	$(LOCKED) -r requirements/dev.txt
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.dev requirements/bench.txt
-	$(HASHED) -r requirements/bench.txt
+	$(LOCKED) -r requirements/bench.txt
 	touch $@
 
 # Compile the locks anew, to the newest versions that fit. They carry hashes and no address.
